@@ -1,0 +1,141 @@
+//! What an activation is, and how each of its forms is projected from its jet.
+//!
+//! An activation is written once, as its jet: the value, the derivative and the second derivative
+//! at a point, sharing what they have in common. A form (`derivative`, `backward`, ...) picks from
+//! the jet; the compiler drops what a form does not use, so each costs what it needs and no more.
+
+use core::marker::PhantomData;
+
+use crate::math::Number;
+use crate::simd::{ElementFunction, MAX_INPUTS, MAX_OUTPUTS};
+
+/// The parameters of an activation at one element; unused places are zero.
+pub type Parameters<T> = [T; 2];
+
+/// The value and the first two derivatives at a point, each rounded to the working precision.
+#[derive(Clone, Copy, Debug)]
+pub struct Jet<T> {
+    pub value: T,
+    pub derivative: T,
+    pub second_derivative: T,
+}
+
+/// An element-wise activation function.
+///
+/// The methods are kernels: no branches on data, no panics, no allocation, `#[inline(always)]`.
+pub trait Activation: 'static {
+    /// How many parameters follow x.
+    const PARAMETERS: usize = 0;
+    /// Whether the jet keeps its promise in float32 arithmetic; else float32 operands are computed
+    /// in float64 and rounded once.
+    const NATIVE: bool = true;
+
+    fn jet<T: Number>(x: T, parameters: Parameters<T>) -> Jet<T>;
+
+    /// The derivatives with respect to the parameters, in their order.
+    #[inline(always)]
+    fn parameter_derivatives<T: Number>(_x: T, _parameters: Parameters<T>) -> [T; 2] {
+        [T::NAN; 2]
+    }
+
+    /// `f'(x)` as a function of `y = f(x)`, where the catalogue offers it.
+    #[inline(always)]
+    fn derivative_from_output<T: Number>(_y: T, _parameters: Parameters<T>) -> T {
+        T::NAN
+    }
+}
+
+/// One way of asking an activation something: which operands come in, which results go out.
+pub trait Form: 'static {
+    /// How many gradients come before `x`.
+    const GRADIENTS: usize;
+    const OUTPUTS: usize;
+    /// What follows the activation's name and an underscore in the ufunc's name. The parameter
+    /// forms add an underscore and the parameter's name.
+    const SUFFIX: &'static str;
+    /// Whether float32 operands are computed in float32 where the activation allows it.
+    const NATIVE: bool;
+
+    /// `inputs` holds the gradients, then x (or y), then the parameters.
+    fn apply<A: Activation, T: Number>(inputs: [T; MAX_INPUTS]) -> [T; MAX_OUTPUTS];
+}
+
+/// The form `F` of the activation `A` as a function of its operands.
+pub struct Projection<A, F>(PhantomData<(A, F)>);
+
+impl<A: Activation, F: Form> ElementFunction for Projection<A, F> {
+    const INPUTS: usize = F::GRADIENTS + 1 + A::PARAMETERS;
+    const OUTPUTS: usize = F::OUTPUTS;
+    #[inline(always)]
+    fn apply<T: Number>(inputs: [T; MAX_INPUTS]) -> [T; MAX_OUTPUTS] {
+        F::apply::<A, T>(inputs)
+    }
+}
+
+#[inline(always)]
+fn jet_at<A: Activation, F: Form, T: Number>(inputs: [T; MAX_INPUTS]) -> Jet<T> {
+    A::jet(inputs[F::GRADIENTS], parameters_of::<F, T>(inputs))
+}
+
+#[inline(always)]
+fn parameters_of<F: Form, T: Number>(inputs: [T; MAX_INPUTS]) -> Parameters<T> {
+    [inputs[F::GRADIENTS + 1], inputs[F::GRADIENTS + 2]]
+}
+
+macro_rules! forms {
+    ($($(#[$doc:meta])* $name:ident $suffix:literal, $native:literal: $gradients:literal -> $outputs:literal,
+       |$inputs:ident: $A:ident, $T:ident| $result:expr;)*) => {$(
+        $(#[$doc])*
+        pub struct $name;
+        impl Form for $name {
+            const GRADIENTS: usize = $gradients;
+            const OUTPUTS: usize = $outputs;
+            const SUFFIX: &'static str = $suffix;
+            const NATIVE: bool = $native;
+            #[inline(always)]
+            fn apply<$A: Activation, $T: Number>($inputs: [$T; MAX_INPUTS]) -> [$T; MAX_OUTPUTS] {
+                $result
+            }
+        }
+    )*};
+}
+
+forms! {
+    /// `f(x)`
+    Value "", true: 0 -> 1, |inputs: A, T| [jet_at::<A, Self, T>(inputs).value, T::ZERO, T::ZERO];
+    /// `f'(x)`
+    Derivative "derivative", true: 0 -> 1, |inputs: A, T| [jet_at::<A, Self, T>(inputs).derivative, T::ZERO, T::ZERO];
+    /// `f''(x)`
+    SecondDerivative "second_derivative", false: 0 -> 1,
+        |inputs: A, T| [jet_at::<A, Self, T>(inputs).second_derivative, T::ZERO, T::ZERO];
+    /// `(f(x), f'(x))`
+    ValueAndDerivative "value_and_derivative", true: 0 -> 2, |inputs: A, T| {
+        let jet = jet_at::<A, Self, T>(inputs);
+        [jet.value, jet.derivative, T::ZERO]
+    };
+    /// `grad f'(x)`
+    Backward "backward", true: 1 -> 1,
+        |inputs: A, T| [inputs[0] * jet_at::<A, Self, T>(inputs).derivative, T::ZERO, T::ZERO];
+    /// `(gg f'(x), gg grad f''(x))`
+    DoubleBackward "double_backward", false: 2 -> 2, |inputs: A, T| {
+        let jet = jet_at::<A, Self, T>(inputs);
+        [inputs[0] * jet.derivative, (inputs[0] * inputs[1]) * jet.second_derivative, T::ZERO]
+    };
+    /// `f'(x)` from `y = f(x)`
+    DerivativeFromOutput "derivative_from_output", true: 0 -> 1, |inputs: A, T| {
+        [A::derivative_from_output(inputs[0], parameters_of::<Self, T>(inputs)), T::ZERO, T::ZERO]
+    };
+    /// `grad f'(x)` from `y = f(x)`
+    BackwardFromOutput "backward_from_output", true: 1 -> 1, |inputs: A, T| {
+        let derivative = A::derivative_from_output(inputs[1], parameters_of::<Self, T>(inputs));
+        [inputs[0] * derivative, T::ZERO, T::ZERO]
+    };
+    /// `df/dp` of the first parameter
+    FirstParameterDerivative "parameter_derivative", false: 0 -> 1, |inputs: A, T| {
+        [A::parameter_derivatives(inputs[0], parameters_of::<Self, T>(inputs))[0], T::ZERO, T::ZERO]
+    };
+    /// `df/dp` of the second parameter
+    SecondParameterDerivative "parameter_derivative", false: 0 -> 1, |inputs: A, T| {
+        [A::parameter_derivatives(inputs[0], parameters_of::<Self, T>(inputs))[1], T::ZERO, T::ZERO]
+    };
+}

@@ -1,0 +1,87 @@
+//! The logistic function and the hyperbolic tangent.
+
+use crate::activation::{Activation, Jet, Parameters};
+use crate::math::Number;
+use crate::math::double::Double;
+use crate::math::exp::{Scaled, exp_decay};
+use crate::math::tanh::tanh_pair;
+
+/// `sigmoid(x) = 1 / (1 + e^-x)`.
+///
+/// Error: value and derivative at most 1 ulp, second derivative at most 2 ulp.
+/// Edges: NaN gives NaN; 0 and 1 at the infinities, with derivatives 0.
+/// Method: with `e = exp(-|x|)`: value `1/(1+e)` or `e/(1+e)`, derivative `e/(1+e)^2`, second
+/// derivative `-e/(1+e)^2 tanh(x/2)`. `e` keeps its power of two apart until the last step.
+pub struct Sigmoid;
+
+impl Activation for Sigmoid {
+    #[inline(always)]
+    fn jet<T: Number>(x: T, _: Parameters<T>) -> Jet<T> {
+        let Logistic { decay, quotient, slope } = Logistic::at(x.abs());
+        let negative = x < T::ZERO;
+        // The numerator is 1 for x >= 0, and e, its power applied last, for x < 0.
+        let numerator = Double::select(negative, decay.mantissa, Double::from(T::ONE));
+        let power = T::select(negative, decay.power, T::UNBIAS.reciprocal());
+        let half = T::HALF * x;
+        let bend = slope.multiply_round(tanh_pair(half));
+        Jet {
+            value: numerator.multiply_round(quotient) * power * T::UNBIAS,
+            derivative: slope.round() * decay.power * T::UNBIAS,
+            second_derivative: -(bend * decay.power * T::UNBIAS),
+        }
+    }
+
+    /// `y (1 - y)`.
+    #[inline(always)]
+    fn derivative_from_output<T: Number>(y: T, _: Parameters<T>) -> T {
+        y * (T::ONE - y)
+    }
+}
+
+/// `tanh(x)`.
+///
+/// Error: value and derivative at most 1 ulp, second derivative at most 2 ulp.
+/// Edges: NaN gives NaN; -1 and 1 at the infinities, with derivatives 0; `tanh(-0.0) = -0.0`.
+/// Method: with `e = exp(-2|x|)`: value `(1-e)/(1+e)`, below 1/4 an odd polynomial; derivative
+/// `4e/(1+e)^2`; second derivative `-2 tanh(x) tanh'(x)`.
+pub struct Tanh;
+
+impl Activation for Tanh {
+    #[inline(always)]
+    fn jet<T: Number>(x: T, _: Parameters<T>) -> Jet<T> {
+        let Logistic { decay, slope, .. } = Logistic::at(T::TWO * x.abs());
+        let four = T::TWO + T::TWO;
+        let value = tanh_pair(x);
+        let bend = value.multiply_round(slope);
+        Jet {
+            value: value.round(),
+            derivative: slope.round() * (four * decay.power) * T::UNBIAS,
+            second_derivative: -(bend * ((four + four) * decay.power) * T::UNBIAS),
+        }
+    }
+
+    /// `(1 - y)(1 + y)`.
+    #[inline(always)]
+    fn derivative_from_output<T: Number>(y: T, _: Parameters<T>) -> T {
+        (T::ONE - y) * (T::ONE + y)
+    }
+}
+
+/// What the logistic family shares at `t >= 0`.
+struct Logistic<T> {
+    /// `e = exp(-t)`.
+    decay: Scaled<T>,
+    /// `1 / (1 + e)`.
+    quotient: Double<T>,
+    /// `m / (1 + e)^2`, with `m` the mantissa of `e`.
+    slope: Double<T>,
+}
+
+impl<T: Number> Logistic<T> {
+    #[inline(always)]
+    fn at(t: T) -> Self {
+        let decay = exp_decay(Double::from(-t));
+        let quotient = decay.to_double().plus_larger(T::ONE).reciprocal();
+        Logistic { decay, quotient, slope: decay.mantissa.multiply(quotient.square()) }
+    }
+}

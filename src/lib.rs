@@ -1,0 +1,42 @@
+//! The calculus of neural-network activation functions: a map of the code.
+//!
+//! | module | what it holds |
+//! |---|---|
+//! | [`catalogue`] | the list: one row for each activation, from which the rest follows |
+//! | [`activation`] | what an activation is, and how its forms are projected from its jet |
+//! | [`activations`] | the jets, one file for each family |
+//! | [`founding`] | `derivatives`: sigmoid, tanh and ReLU in one pass, decimally rounded |
+//! | [`math`] | working precisions, pairs `hi + lo`, elementary functions |
+//! | [`simd`] | instruction sets, and the loop compiled for each |
+//! | [`operands`] | strides, storage formats and overlap: from arrays to kernels |
+//! | [`threads`] | splitting a large call |
+//! | [`float_status`] | the floating-point environment of a call |
+//! | `ufunc` | the NumPy C API: loops, registration, type resolution (feature `python`) |
+//! | `python` | the extension module `actgrad._core` (feature `python`) |
+//!
+//! Invariants: kernels are generic over `f32` and `f64`, branch-free, and cannot panic, allocate or
+//! touch Python. A result depends on the input's bits alone: not on its position, stride, thread or
+//! instruction set. `unsafe` appears in `simd`, `operands`, `float_status`, `ufunc` and `python`.
+
+#![deny(unsafe_code)]
+
+pub mod activation;
+pub mod activations;
+pub mod catalogue;
+#[allow(unsafe_code, reason = "reads and writes the floating-point control register")]
+pub mod float_status;
+pub mod founding;
+pub mod math;
+#[allow(unsafe_code, reason = "follows the pointers and strides of array operands")]
+pub mod operands;
+#[allow(unsafe_code, reason = "calls code compiled for instructions found at run time")]
+pub mod simd;
+pub mod threads;
+
+#[cfg(feature = "python")]
+#[allow(unsafe_code, reason = "calls the C API of NumPy")]
+mod ufunc;
+
+#[cfg(feature = "python")]
+#[allow(unsafe_code, reason = "the fast path of `derivatives` calls a kernel")]
+mod python;

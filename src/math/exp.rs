@@ -1,0 +1,108 @@
+//! The exponential as a pair, times a power of two kept apart.
+//!
+//! Every kernel with an exponential in it starts here. The power of two stays separate so that
+//! a kernel can finish its arithmetic near 1 and scale once: results reach the subnormals with
+//! a single rounding, and nothing underflows on the way.
+
+use super::double::{Double, fast_two_sum, polynomial};
+use super::real::Real;
+
+/// Constants of the exponential, one set for each working precision.
+pub trait ExpConstants: Real {
+    /// `1 / ln 2`.
+    const LOG2_E: Self;
+    /// `ln 2 = LN2_HI + LN2_LO`, where `k LN2_HI` is exact for every exponent `k`.
+    const LN2_HI: Self;
+    const LN2_LO: Self;
+    /// `q` with `exp(r) = 1 + r + r^2 q(r)` on `|r| <= ln(2)/2 + 2^-20`.
+    const EXP_TAIL: &'static [Self];
+    /// Below it `exp` is 0 even in the subnormals.
+    const EXP_LOWEST: Self;
+    /// Powers are kept as `2^(k + EXP_BIAS)`, which is normal for every `k` down to
+    /// `EXP_LOWEST`; [`UNBIAS`](Self::UNBIAS) `= 2^-EXP_BIAS` takes it back.
+    const EXP_BIAS: i32;
+    const UNBIAS: Self;
+}
+
+// EXP_TAIL: tools/coefficients/exp.sollya; relative error of 1 + r + r^2 q(r): 2^-31.6.
+impl ExpConstants for f32 {
+    const LOG2_E: f32 = core::f32::consts::LOG2_E;
+    const LN2_HI: f32 = f32::from_bits(0x3f31_7200);
+    const LN2_LO: f32 = (core::f64::consts::LN_2 - f32::from_bits(0x3f31_7200) as f64) as f32;
+    const EXP_TAIL: &'static [f32] =
+        &[0.5, 0.16666667, 0.04166651, 0.008333177, 0.0013930502, 0.00019972329];
+    const EXP_LOWEST: f32 = -110.0;
+    const EXP_BIAS: i32 = 60;
+    const UNBIAS: f32 = 1.0 / (1u64 << 60) as f32;
+}
+
+// EXP_TAIL: tools/coefficients/exp.sollya; relative error of 1 + r + r^2 q(r): 2^-61.9.
+impl ExpConstants for f64 {
+    const LOG2_E: f64 = core::f64::consts::LOG2_E;
+    const LN2_HI: f64 = f64::from_bits(0x3fe6_2e42_fefa_3800);
+    const LN2_LO: f64 = f64::from_bits(0x3d2e_f357_93c7_6730);
+    const EXP_TAIL: &'static [f64] = &[
+        0.5,
+        0.1666666666666667,
+        0.04166666666666668,
+        0.008333333333325896,
+        0.0013888888888876985,
+        0.00019841269875410617,
+        2.4801587342422164e-05,
+        2.7557254823865368e-06,
+        2.7557257005698655e-07,
+        2.510541135511907e-08,
+        2.0920349971431765e-09,
+    ];
+    const EXP_LOWEST: f64 = -750.0;
+    const EXP_BIAS: i32 = 200;
+    const UNBIAS: f64 = f64::from_bits((1023 - 200) << 52);
+}
+
+/// `mantissa * power * UNBIAS`, with `mantissa` in about `[0.7, 1.42]`.
+#[derive(Clone, Copy)]
+pub struct Scaled<T> {
+    pub mantissa: Double<T>,
+    /// `2^(k + EXP_BIAS)`.
+    pub power: T,
+}
+
+impl<T: ExpConstants> Scaled<T> {
+    /// The number itself; its tail is lost where it is subnormal.
+    #[inline(always)]
+    pub fn to_double(self) -> Double<T> {
+        self.mantissa.scale(self.power).scale(T::UNBIAS)
+    }
+}
+
+/// `e^x` for `x <= 0`.
+///
+/// Error: relative 2^-28.5 (`f32`), 2^-57.5 (`f64`) of the pair.
+/// Edges: -inf and everything below `EXP_LOWEST` give about 2^-1082 or 2^-159, which rounds to
+/// zero; NaN gives NaN.
+/// Method: `x = k ln 2 + r`, `e^r = 1 + r + r^2 q(r)` with `1 + r` as an exact pair.
+#[inline(always)]
+pub fn exp_decay<T: ExpConstants>(x: Double<T>) -> Scaled<T> {
+    let hi = x.hi.at_least(T::EXP_LOWEST);
+    let (k, power) = (hi * T::LOG2_E).round_with_power(T::EXP_BIAS);
+    Scaled { mantissa: exp_reduced(reduce(hi, x.lo, k)), power }
+}
+
+/// `hi + lo - k ln 2` as a normalised pair.
+#[inline(always)]
+pub fn reduce<T: ExpConstants>(hi: T, lo: T, k: T) -> Double<T> {
+    // k LN2_HI is exact, and so is the difference. The rest is 2^-35 (f64) or 2^-12 (f32) at most.
+    fast_two_sum((-k).mul_add(T::LN2_HI, hi), (-k).mul_add(T::LN2_LO, lo))
+}
+
+/// `e^r` for `|r| <= ln(2)/2`, as a normalised pair.
+#[inline(always)]
+pub fn exp_reduced<T: ExpConstants>(r: Double<T>) -> Double<T> {
+    let tail = polynomial(r.hi, T::EXP_TAIL);
+    let hi = T::ONE + r.hi;
+    let dropped = r.hi - (hi - T::ONE);
+    // d/dr e^r = e^r: the part r.lo counts hi times.
+    let rest = (r.hi * r.hi).mul_add(tail, r.lo.mul_add(hi, dropped));
+    // |rest| < 0.07: its rounding is 2^-4 of an ulp of the result.
+    fast_two_sum(hi, rest)
+}

@@ -1,0 +1,11 @@
+//! What activations are made of: the working precisions, pairs, and elementary functions.
+
+pub mod double;
+pub mod exp;
+pub mod real;
+pub mod tanh;
+
+/// A working precision with every constant the elementary functions need.
+pub trait Number: real::Real + exp::ExpConstants + tanh::TanhConstants {}
+impl Number for f32 {}
+impl Number for f64 {}

@@ -1,0 +1,171 @@
+//! The working precisions: what a kernel may ask of `f32` and `f64`.
+//!
+//! Kernels are written once over [`Real`]. Everything here is branch-free and compiles to one or
+//! two instructions, so that a loop over a kernel becomes vector code. No function may call out
+//! of line, and no operation may depend on the instruction set: `mul_add` is fused everywhere.
+
+use core::ops::{Add, Div, Mul, Neg, Sub};
+
+use super::double::Double;
+
+/// A working precision: `f32` or `f64`.
+pub trait Real:
+    Copy
+    + PartialOrd
+    + Add<Output = Self>
+    + Sub<Output = Self>
+    + Mul<Output = Self>
+    + Div<Output = Self>
+    + Neg<Output = Self>
+    + Send
+    + Sync
+    + 'static
+{
+    const ZERO: Self;
+    const ONE: Self;
+    const HALF: Self;
+    const TWO: Self;
+    const INFINITY: Self;
+    const NAN: Self;
+    /// The smallest positive normal number.
+    const MIN_POSITIVE: Self;
+    /// The largest finite number.
+    const MAX: Self;
+    /// Digits of the significand, the hidden bit included: 24 or 53.
+    const DIGITS: u32;
+
+    /// The literal rounded to this precision.
+    fn literal(value: f64) -> Self;
+    /// The sum `hi + lo` of two `f64` as a pair of this precision.
+    ///
+    /// For `f32` the pair keeps 48 bits of `hi`; for `f64` it is the pair itself. This is how a
+    /// real constant is written: one line, both precisions.
+    fn pair(hi: f64, lo: f64) -> Double<Self>;
+    /// `self * factor + addend` with one rounding.
+    fn mul_add(self, factor: Self, addend: Self) -> Self;
+    fn abs(self) -> Self;
+    fn sqrt(self) -> Self;
+    /// The magnitude of `self` with the sign of `sign`.
+    fn copysign(self, sign: Self) -> Self;
+    /// `self` with the low half of its significand cleared, so that the square is exact.
+    fn upper_half(self) -> Self;
+
+    /// The nearest integer, ties to even, for `|self| < 2^(DIGITS - 2)`.
+    fn round_to_integer(self) -> Self;
+    /// Splits `self` into the nearest integer `k` (ties to even) and `2^(k + bias)`.
+    ///
+    /// `|self| < 2^10` (`f64`) or `2^7` (`f32`), and `k + bias` is a normal exponent.
+    fn round_with_power(self, bias: i32) -> (Self, Self);
+    /// For a positive normal number: its fraction `m` in `[threshold, 2 threshold)` and the
+    /// exponent `k` with `self = m 2^k`, where `threshold` is about `sqrt(1/2)`.
+    fn split_exponent(self) -> (Self, Self);
+    /// The number one ulp nearer to zero; zero and NaN are not meaningful inputs.
+    fn next_toward_zero(self) -> Self;
+
+    fn is_nan(self) -> bool;
+
+    /// `yes` where the condition holds, else `no`: a blend, both sides are evaluated.
+    #[inline(always)]
+    fn select(condition: bool, yes: Self, no: Self) -> Self {
+        if condition { yes } else { no }
+    }
+    /// `self` or `low`, whichever is larger; a NaN in `self` stays.
+    #[inline(always)]
+    fn at_least(self, low: Self) -> Self {
+        if self < low { low } else { self }
+    }
+    /// `self` or `high`, whichever is smaller; a NaN in `self` stays.
+    #[inline(always)]
+    fn at_most(self, high: Self) -> Self {
+        if self > high { high } else { self }
+    }
+    #[inline(always)]
+    fn reciprocal(self) -> Self {
+        Self::ONE / self
+    }
+}
+
+macro_rules! implement_real {
+    ($float:ident, $bits:ident, $magic:expr, $bias:expr, $low_half:expr) => {
+        impl Real for $float {
+            const ZERO: Self = 0.0;
+            const ONE: Self = 1.0;
+            const HALF: Self = 0.5;
+            const TWO: Self = 2.0;
+            const INFINITY: Self = $float::INFINITY;
+            const NAN: Self = $float::NAN;
+            const MIN_POSITIVE: Self = $float::MIN_POSITIVE;
+            const MAX: Self = $float::MAX;
+            const DIGITS: u32 = $float::MANTISSA_DIGITS;
+
+            #[inline(always)]
+            fn literal(value: f64) -> Self {
+                value as $float
+            }
+            #[inline(always)]
+            fn pair(hi: f64, lo: f64) -> Double<Self> {
+                let head = hi as $float;
+                Double { hi: head, lo: ((hi - head as f64) + lo) as $float }
+            }
+            #[inline(always)]
+            fn mul_add(self, factor: Self, addend: Self) -> Self {
+                self.mul_add(factor, addend)
+            }
+            #[inline(always)]
+            fn abs(self) -> Self {
+                self.abs()
+            }
+            #[inline(always)]
+            fn sqrt(self) -> Self {
+                self.sqrt()
+            }
+            #[inline(always)]
+            fn copysign(self, sign: Self) -> Self {
+                self.copysign(sign)
+            }
+            #[inline(always)]
+            fn upper_half(self) -> Self {
+                $float::from_bits(self.to_bits() & !$low_half)
+            }
+            #[inline(always)]
+            fn round_to_integer(self) -> Self {
+                (self + $magic) - $magic
+            }
+            #[inline(always)]
+            fn round_with_power(self, bias: i32) -> (Self, Self) {
+                // Adding 1.5 * 2^(DIGITS - 1) leaves the integer in the low bits of the sum.
+                let shifted = self + $magic;
+                let k = shifted - $magic;
+                let offset = ($bias + bias) as $bits;
+                let power = shifted.to_bits().wrapping_add(offset) << ($float::MANTISSA_DIGITS - 1);
+                (k, $float::from_bits(power))
+            }
+            #[inline(always)]
+            fn split_exponent(self) -> (Self, Self) {
+                // Subtracting sqrt(1/2)'s bits puts the wanted exponent in the exponent field.
+                const SIGNIFICAND: u32 = $float::MANTISSA_DIGITS - 1;
+                const SIGN: $bits = 1 << ($bits::BITS - SIGNIFICAND - 1);
+                let start = core::$float::consts::FRAC_1_SQRT_2.to_bits();
+                let distance = self.to_bits().wrapping_sub(start);
+                let field = distance & !((1 << SIGNIFICAND) - 1);
+                let fraction = $float::from_bits(self.to_bits().wrapping_sub(field));
+                // k + SIGN is not negative: added to the magic number's low bits it is a number.
+                let biased = (field >> SIGNIFICAND).wrapping_add(SIGN) & (2 * SIGN - 1);
+                let shifted = $float::from_bits($magic.to_bits() + biased);
+                (fraction, shifted - ($magic + SIGN as $float))
+            }
+            #[inline(always)]
+            fn next_toward_zero(self) -> Self {
+                $float::from_bits(self.to_bits().wrapping_sub(1))
+            }
+            #[inline(always)]
+            fn is_nan(self) -> bool {
+                self.is_nan()
+            }
+        }
+    };
+}
+
+// The low half: 12 bits of 24, 27 of 53.
+implement_real!(f32, u32, 12_582_912.0_f32, 127, 0xfff_u32);
+implement_real!(f64, u64, 6_755_399_441_055_744.0_f64, 1023, 0x7ff_ffff_u64);

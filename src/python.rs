@@ -1,0 +1,202 @@
+//! The extension module `actgrad._core`: ufuncs, settings, and the scalar path of `derivatives`.
+
+use std::num::NonZero;
+use std::sync::OnceLock;
+
+use pyo3::exceptions::{PyImportError, PyValueError};
+use pyo3::intern;
+use pyo3::prelude::*;
+use pyo3::sync::PyOnceLock;
+use pyo3::types::{PyDict, PyList};
+
+use crate::catalogue::{CATALOGUE, FromOutput, Range, Row, Ufunc, kernels};
+use crate::float_status::FloatStatus;
+use crate::founding::{Derivatives, RoundedDerivatives};
+use crate::operands::Kernels;
+use crate::simd::{Input, Kernel, Level, MAX_INPUTS, MAX_OUTPUTS};
+use crate::{threads, ufunc};
+
+/// The instruction set all loops were chosen for, at import.
+static LEVEL: OnceLock<Level> = OnceLock::new();
+
+fn choose_level() -> PyResult<Level> {
+    match std::env::var("ACTGRAD_SIMD") {
+        Ok(name) if !name.is_empty() && name != "auto" => name
+            .parse()
+            .map_err(|error| PyImportError::new_err(format!("ACTGRAD_SIMD: {error}, or auto"))),
+        _ => Ok(Level::best()),
+    }
+}
+
+/// The instruction set in use.
+#[pyfunction]
+fn simd_level() -> &'static str {
+    LEVEL.get().map_or("", |level| level.name())
+}
+
+/// The instruction sets this CPU can run, the slowest first.
+#[pyfunction]
+fn available_simd_levels() -> Vec<&'static str> {
+    Level::available().map(Level::name).collect()
+}
+
+#[pyfunction]
+fn get_num_threads() -> usize {
+    threads::limit()
+}
+
+#[pyfunction]
+fn set_num_threads(count: isize) -> PyResult<()> {
+    let limit = usize::try_from(count).ok().and_then(NonZero::new).ok_or_else(|| {
+        PyValueError::new_err(format!("set_num_threads: got {count}; wanted a number from 1 up"))
+    })?;
+    threads::set_limit(limit);
+    Ok(())
+}
+
+/// The rows of the catalogue as dictionaries.
+fn catalogue(py: Python<'_>) -> PyResult<Bound<'_, PyList>> {
+    let list = PyList::empty(py);
+    for row in CATALOGUE {
+        let entry = PyDict::new(py);
+        entry.set_item("name", row.name)?;
+        entry.set_item("aliases", row.aliases)?;
+        entry.set_item("formula", row.formula)?;
+        entry.set_item("kinks", row.kinks)?;
+        entry.set_item("range", row.range)?;
+        let from_output = match row.from_output {
+            FromOutput::No => "no",
+            FromOutput::Accurate => "accurate",
+            FromOutput::LosesTail => "loses tail",
+            FromOutput::AccurateIfPositive => "accurate if positive",
+            FromOutput::LosesTailIfPositive => "loses tail if positive",
+        };
+        entry.set_item("from_output", from_output)?;
+        let parameters = PyList::empty(py);
+        for parameter in row.parameters {
+            let range = match parameter.range {
+                Range::Real => "real",
+                Range::NotNegative => "not negative",
+                Range::Positive => "positive",
+            };
+            parameters.append((parameter.name, parameter.default, range))?;
+        }
+        entry.set_item("parameters", parameters)?;
+        list.append(entry)?;
+    }
+    Ok(list)
+}
+
+/// `rounded_derivatives` for one element.
+static SCALAR_KERNEL: OnceLock<Kernel<f64>> = OnceLock::new();
+
+/// The founding dictionary at one point, rounded to 4 and 2 decimals.
+///
+/// This is the path from a Python float to the result without touching NumPy.
+#[pyfunction]
+fn derivatives_of_float(py: Python<'_>, x: f64) -> PyResult<Bound<'_, PyDict>> {
+    let kernel = SCALAR_KERNEL.get().ok_or_else(|| PyImportError::new_err("not initialised"))?;
+    let operands = [x, 1e4, 1e2];
+    let mut results = [0.0; 3];
+    let mut inputs = [Input { pointer: operands.as_ptr(), repeated: false }; MAX_INPUTS];
+    let mut outputs = [results.as_mut_ptr(); MAX_OUTPUTS];
+    for k in 0..3 {
+        inputs[k].pointer = &raw const operands[k];
+        outputs[k] = &raw mut results[k];
+    }
+    {
+        let _status = FloatStatus::isolate();
+        // SAFETY: three inputs and three outputs of one element, at the level this CPU has.
+        unsafe { kernel(1, inputs.as_ptr(), outputs.as_ptr()) };
+    }
+    let [sigmoid, tanh, relu] = results;
+    let result = PyDict::new(py);
+    result.set_item(intern!(py, "sigmoid"), sigmoid)?;
+    result.set_item(intern!(py, "tanh"), tanh)?;
+    result.set_item(intern!(py, "relu"), relu)?;
+    Ok(result)
+}
+
+/// Creates every ufunc: a dictionary from its flat name.
+fn create_ufuncs(py: Python<'_>, level: Level) -> PyResult<(Bound<'_, PyDict>, Vec<Registered>)> {
+    let table = PyDict::new(py);
+    let mut registered = Vec::new();
+    let mut add = |name: &str, documentation: &str, kernels: Kernels| -> PyResult<()> {
+        let object = ufunc::create(py, name, documentation, kernels)?;
+        table.set_item(name, &object)?;
+        registered.push((object.unbind(), kernels));
+        Ok(())
+    };
+    for row in CATALOGUE {
+        for form in row.ufuncs(level) {
+            add(&form.name, &documentation(row, &form), form.kernels)?;
+        }
+    }
+    add(
+        "derivatives",
+        "The derivatives of sigmoid, tanh and ReLU at x, in one pass.",
+        kernels::<Derivatives>(level, true),
+    )?;
+    add(
+        "rounded_derivatives",
+        "The derivatives of sigmoid, tanh and ReLU at x in one pass; the first two rounded to the \
+         decimals d and e given as 10^d and 10^e, at most 10^15, or 0 to round every digit away.",
+        kernels::<RoundedDerivatives>(level, false),
+    )?;
+    Ok((table, registered))
+}
+
+type Registered = (Py<PyAny>, Kernels);
+
+/// All ufuncs with their loops, for the registration of bfloat16.
+static REGISTERED: PyOnceLock<Vec<Registered>> = PyOnceLock::new();
+
+/// Adds loops for bfloat16, given the number of its dtype.
+#[pyfunction]
+fn register_bfloat16(py: Python<'_>, type_number: i32) -> PyResult<()> {
+    for (object, kernels) in REGISTERED.get(py).into_iter().flatten() {
+        ufunc::register_bfloat16(object.bind(py), *kernels, type_number)?;
+    }
+    Ok(())
+}
+
+/// The docstring of a flat ufunc; NumPy puts the signature before it.
+fn documentation(row: &Row, form: &Ufunc) -> String {
+    format!(
+        "The {} of the activation {}, f(x) = {}.",
+        form.form.replace('_', " "),
+        row.name,
+        row.formula
+    )
+}
+
+/// The calculus of neural-network activation functions: the compiled part of actgrad.
+#[pymodule(gil_used = true)]
+fn _core(module: &Bound<'_, PyModule>) -> PyResult<()> {
+    let py = module.py();
+    let level = match LEVEL.get() {
+        Some(level) => *level,
+        None => choose_level()?,
+    };
+    let _ = LEVEL.set(level);
+    let _ = SCALAR_KERNEL.set(level.scalar_kernel::<RoundedDerivatives, f64>());
+    // Reads the environment now, so that no lock is taken later, across a fork.
+    threads::limit();
+
+    let (ufuncs, registered) = create_ufuncs(py, level)?;
+    let _ = REGISTERED.set(py, registered);
+    module.add("ufuncs", ufuncs)?;
+    module.add("catalogue", catalogue(py)?)?;
+    module.add("__version__", env!("CARGO_PKG_VERSION"))?;
+    for function in [
+        wrap_pyfunction!(simd_level, module)?,
+        wrap_pyfunction!(available_simd_levels, module)?,
+        wrap_pyfunction!(get_num_threads, module)?,
+        wrap_pyfunction!(set_num_threads, module)?,
+        wrap_pyfunction!(derivatives_of_float, module)?,
+        wrap_pyfunction!(register_bfloat16, module)?,
+    ] {
+        module.add_function(function)?;
+    }
+    Ok(())
+}

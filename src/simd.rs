@@ -1,0 +1,281 @@
+//! Instruction sets: which there are, which one runs, and the loops compiled for each.
+//!
+//! A kernel is a scalar function over [`Number`]. [`Level::kernel`] instantiates the one loop below
+//! inside a function that enables the level's instructions, where the compiler turns a block of
+//! elements into vector code. Nothing else in the crate depends on the instruction set.
+//!
+//! Contract: every level computes the same bits. Kernels use operations that round identically
+//! everywhere, `mul_add` is always fused, and no operation is contracted or reordered. The last,
+//! short block is padded and goes through the same code as a whole one.
+
+use core::str::FromStr;
+
+use crate::math::Number;
+
+/// The most operands a kernel reads: two gradients, x, two parameters.
+pub const MAX_INPUTS: usize = 5;
+/// The most results a kernel writes.
+pub const MAX_OUTPUTS: usize = 3;
+
+/// An element-wise function, written once for both working precisions.
+pub trait ElementFunction: 'static {
+    const INPUTS: usize;
+    const OUTPUTS: usize;
+    /// The results at one element; places beyond `INPUTS` and `OUTPUTS` are not read.
+    fn apply<T: Number>(inputs: [T; MAX_INPUTS]) -> [T; MAX_OUTPUTS];
+}
+
+/// One operand of a kernel.
+#[derive(Clone, Copy, Debug)]
+pub struct Input<T> {
+    pub pointer: *const T,
+    /// One element stands for all: the kernel reads `pointer` only.
+    pub repeated: bool,
+}
+
+/// Computes `count` consecutive elements of every output from the inputs.
+///
+/// # Safety
+/// The CPU has the level's instructions. `inputs` holds the function's `INPUTS` operands, each with
+/// `count` readable elements (one, where repeated), `outputs` its `OUTPUTS` pointers to `count`
+/// writable elements. An output may be an input, or start before it; it must not start inside.
+pub type Kernel<T> = unsafe fn(count: usize, inputs: *const Input<T>, outputs: *const *mut T);
+
+/// An instruction set with loops of its own.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Level {
+    /// What the compiler may use everywhere on this architecture.
+    Portable,
+    #[cfg(target_arch = "x86_64")]
+    Avx2,
+    #[cfg(target_arch = "x86_64")]
+    Avx512,
+    #[cfg(target_arch = "aarch64")]
+    Neon,
+}
+
+impl Level {
+    /// Every level of this architecture, the slowest first.
+    pub const ALL: &'static [Level] = &[
+        Level::Portable,
+        #[cfg(target_arch = "x86_64")]
+        Level::Avx2,
+        #[cfg(target_arch = "x86_64")]
+        Level::Avx512,
+        #[cfg(target_arch = "aarch64")]
+        Level::Neon,
+    ];
+
+    pub fn name(self) -> &'static str {
+        match self {
+            Level::Portable => "portable",
+            #[cfg(target_arch = "x86_64")]
+            Level::Avx2 => "avx2",
+            #[cfg(target_arch = "x86_64")]
+            Level::Avx512 => "avx512",
+            #[cfg(target_arch = "aarch64")]
+            Level::Neon => "neon",
+        }
+    }
+
+    /// Whether this CPU has the level's instructions.
+    pub fn is_available(self) -> bool {
+        match self {
+            Level::Portable => true,
+            #[cfg(target_arch = "x86_64")]
+            Level::Avx2 => is_x86_feature_detected!("avx2") && is_x86_feature_detected!("fma"),
+            #[cfg(target_arch = "x86_64")]
+            Level::Avx512 => {
+                is_x86_feature_detected!("avx512f")
+                    && is_x86_feature_detected!("avx512bw")
+                    && is_x86_feature_detected!("avx512dq")
+                    && is_x86_feature_detected!("avx512vl")
+                    && is_x86_feature_detected!("fma")
+            }
+            // NEON is part of every AArch64 CPU.
+            #[cfg(target_arch = "aarch64")]
+            Level::Neon => true,
+        }
+    }
+
+    /// The levels this CPU can run, the slowest first.
+    pub fn available() -> impl DoubleEndedIterator<Item = Level> {
+        Level::ALL.iter().copied().filter(|level| level.is_available())
+    }
+
+    /// The fastest level this CPU can run.
+    pub fn best() -> Level {
+        Level::available().next_back().unwrap_or(Level::Portable)
+    }
+
+    /// The loop of `F` in the precision `T` compiled for this level.
+    pub fn kernel<F: ElementFunction, T: Number>(self) -> Kernel<T> {
+        match self {
+            Level::Portable => portable::<F, T>,
+            #[cfg(target_arch = "x86_64")]
+            Level::Avx2 => avx2::<F, T>,
+            #[cfg(target_arch = "x86_64")]
+            Level::Avx512 => avx512::<F, T>,
+            // NEON needs no extra feature: the portable loop is compiled to it.
+            #[cfg(target_arch = "aarch64")]
+            Level::Neon => portable::<F, T>,
+        }
+    }
+}
+
+impl Level {
+    /// The same function for one element at a time: quick to call, slow for arrays.
+    pub fn scalar_kernel<F: ElementFunction, T: Number>(self) -> Kernel<T> {
+        match self {
+            #[cfg(target_arch = "x86_64")]
+            Level::Avx2 | Level::Avx512 => scalar_fma::<F, T>,
+            _ => portable::<F, T>,
+        }
+    }
+}
+
+impl FromStr for Level {
+    type Err = String;
+
+    fn from_str(name: &str) -> Result<Level, String> {
+        let listed = |levels: &mut dyn Iterator<Item = Level>| {
+            levels.map(Level::name).collect::<Vec<_>>().join(", ")
+        };
+        match Level::ALL.iter().copied().find(|level| level.name() == name) {
+            None => Err(format!(
+                "{name:?} is not an instruction set of this architecture; choose from {}",
+                listed(&mut Level::ALL.iter().copied())
+            )),
+            Some(level) if !level.is_available() => Err(format!(
+                "this CPU does not have {name}; choose from {}",
+                listed(&mut Level::available())
+            )),
+            Some(level) => Ok(level),
+        }
+    }
+}
+
+// Elements in a block: enough vectors in flight to hide latencies, few enough for the registers.
+#[cfg(target_arch = "x86_64")]
+const AVX512_BLOCK: usize = 32;
+#[cfg(target_arch = "x86_64")]
+const AVX2_BLOCK: usize = 16;
+const PORTABLE_BLOCK: usize = 8;
+
+/// # Safety
+/// As [`Kernel`].
+unsafe fn portable<F: ElementFunction, T: Number>(
+    count: usize,
+    inputs: *const Input<T>,
+    outputs: *const *mut T,
+) {
+    // SAFETY: passed on from the caller.
+    unsafe { run::<F, T, PORTABLE_BLOCK>(count, inputs, outputs) }
+}
+
+/// # Safety
+/// As [`Kernel`].
+#[cfg(target_arch = "x86_64")]
+#[target_feature(enable = "avx2,fma")]
+unsafe fn avx2<F: ElementFunction, T: Number>(
+    count: usize,
+    inputs: *const Input<T>,
+    outputs: *const *mut T,
+) {
+    // SAFETY: passed on from the caller.
+    unsafe { run::<F, T, AVX2_BLOCK>(count, inputs, outputs) }
+}
+
+/// # Safety
+/// As [`Kernel`].
+#[cfg(target_arch = "x86_64")]
+#[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,fma")]
+unsafe fn avx512<F: ElementFunction, T: Number>(
+    count: usize,
+    inputs: *const Input<T>,
+    outputs: *const *mut T,
+) {
+    // SAFETY: passed on from the caller.
+    unsafe { run::<F, T, AVX512_BLOCK>(count, inputs, outputs) }
+}
+
+/// # Safety
+/// As [`Kernel`].
+#[cfg(target_arch = "x86_64")]
+#[target_feature(enable = "avx2,fma")]
+unsafe fn scalar_fma<F: ElementFunction, T: Number>(
+    count: usize,
+    inputs: *const Input<T>,
+    outputs: *const *mut T,
+) {
+    // SAFETY: passed on from the caller.
+    unsafe { run::<F, T, 1>(count, inputs, outputs) }
+}
+
+/// The loop: reads a block of every input, computes it, writes a block of every output.
+///
+/// Blocks are copied to local arrays first, so the compiler need not ask whether operands overlap,
+/// and an output that is an input, or lies before one, is right.
+///
+/// # Safety
+/// As [`Kernel`].
+#[inline(always)]
+unsafe fn run<F: ElementFunction, T: Number, const BLOCK: usize>(
+    count: usize,
+    inputs: *const Input<T>,
+    outputs: *const *mut T,
+) {
+    // The last block, when short, is moved here and back: one copy of the kernel serves both.
+    let mut short_inputs = [[T::ZERO; BLOCK]; MAX_INPUTS];
+    let mut short_outputs = [[T::ZERO; BLOCK]; MAX_OUTPUTS];
+    let mut start = 0;
+    while start < count {
+        let length = (count - start).min(BLOCK);
+        let short = length < BLOCK;
+
+        let mut blocks = [[T::ZERO; BLOCK]; MAX_INPUTS];
+        for k in 0..F::INPUTS {
+            // SAFETY: the caller vouches for INPUTS operands of `count` elements, or one; `length`
+            // of them are left, and a short block is read from the padded array.
+            unsafe {
+                let input = *inputs.add(k);
+                if input.repeated {
+                    blocks[k] = [*input.pointer; BLOCK];
+                } else {
+                    let mut pointer = input.pointer.add(start);
+                    if short {
+                        pointer.copy_to_nonoverlapping(short_inputs[k].as_mut_ptr(), length);
+                        pointer = short_inputs[k].as_ptr();
+                    }
+                    blocks[k] = pointer.cast::<[T; BLOCK]>().read_unaligned();
+                }
+            }
+        }
+
+        let mut results = [[T::ZERO; BLOCK]; MAX_OUTPUTS];
+        for lane in 0..BLOCK {
+            let mut operands = [T::ZERO; MAX_INPUTS];
+            for k in 0..F::INPUTS {
+                operands[k] = blocks[k][lane];
+            }
+            let values = F::apply(operands);
+            for k in 0..F::OUTPUTS {
+                results[k][lane] = values[k];
+            }
+        }
+
+        for k in 0..F::OUTPUTS {
+            // SAFETY: as above, for OUTPUTS pointers to `count` writable elements.
+            unsafe {
+                let pointer = (*outputs.add(k)).add(start);
+                if short {
+                    short_outputs[k] = results[k];
+                    pointer.copy_from_nonoverlapping(short_outputs[k].as_ptr(), length);
+                } else {
+                    pointer.cast::<[T; BLOCK]>().write_unaligned(results[k]);
+                }
+            }
+        }
+        start += BLOCK;
+    }
+}
