@@ -23,20 +23,34 @@ impl ElementFunction for Derivatives {
     }
 }
 
-/// `(x, 10^d, 10^e) -> (sigmoid' to d decimals, tanh' to e, relu')`.
+/// `x -> (sigmoid'(x) to 4 decimals, tanh'(x) to 2, relu'(x))`.
 ///
-/// The powers are at most 10^15, or 0 to round every digit away.
 /// Error: none beyond that of [`Derivatives`]: each result is what Python's `round` gives.
 pub struct RoundedDerivatives;
 
 impl ElementFunction for RoundedDerivatives {
-    const INPUTS: usize = 3;
+    const INPUTS: usize = 1;
     const OUTPUTS: usize = 3;
 
     #[inline(always)]
     fn apply<T: Number>(inputs: [T; MAX_INPUTS]) -> [T; MAX_OUTPUTS] {
         let [sigmoid, tanh, relu] = derivatives(inputs[0]);
-        [round_decimal(sigmoid, inputs[1]), round_decimal(tanh, inputs[2]), relu]
+        [round_decimal(sigmoid, T::literal(1e4)), round_decimal(tanh, T::literal(1e2)), relu]
+    }
+}
+
+/// `(v, 10^d) -> v` rounded to `d` decimals, for `v` in `[0, 1]` and `d` from 0 to 15.
+///
+/// Error: none: the result is what Python's `round` gives.
+pub struct RoundDecimal;
+
+impl ElementFunction for RoundDecimal {
+    const INPUTS: usize = 2;
+    const OUTPUTS: usize = 1;
+
+    #[inline(always)]
+    fn apply<T: Number>(inputs: [T; MAX_INPUTS]) -> [T; MAX_OUTPUTS] {
+        [round_decimal(inputs[0], inputs[1]), T::ZERO, T::ZERO]
     }
 }
 
@@ -69,7 +83,43 @@ fn round_decimal<T: Number>(value: T, power: T) -> T {
     let above = difference == T::HALF && error > T::ZERO;
     let below = difference == -T::HALF && error < T::ZERO;
     let integer = nearest + T::select(above, T::ONE, T::ZERO) - T::select(below, T::ONE, T::ZERO);
-    let rounded = integer / power;
-    // With power = 0 the integer is 0: every digit is rounded away. A NaN stays.
-    T::select(power == T::ZERO, product, rounded)
+    integer / power
+}
+
+#[cfg(test)]
+mod tests {
+    use super::round_decimal;
+
+    /// Rust formats exactly, halves to even, as Python's `round` does.
+    fn expected(value: f64, decimals: usize) -> f64 {
+        format!("{value:.decimals$}").parse().unwrap()
+    }
+
+    #[test]
+    fn rounds_as_the_exact_decimal_does() {
+        for decimals in 0..=15 {
+            let power = 10_f64.powi(decimals);
+            for step in 0..20_000_u32 {
+                let value = f64::from(step) / 20_000.0;
+                for value in [value, value.next_up(), value.next_down().max(0.0)] {
+                    let rounded = round_decimal(value.min(1.0), power);
+                    assert_eq!(rounded, expected(value.min(1.0), decimals as usize), "{value}");
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn rounds_exact_ties_to_even() {
+        // k/2^n with n > d is the only way to a tie: 0.125 and 0.375 at two decimals, and so on.
+        for (value, decimals) in [(0.125, 2), (0.375, 2), (0.5, 0), (0.0625, 3), (0.1875, 3)] {
+            let power = 10_f64.powi(decimals);
+            assert_eq!(round_decimal(value, power), expected(value, decimals as usize), "{value}");
+        }
+    }
+
+    #[test]
+    fn keeps_nan() {
+        assert!(round_decimal(f64::NAN, 1e4).is_nan());
+    }
 }

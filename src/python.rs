@@ -11,9 +11,9 @@ use pyo3::types::{PyDict, PyList};
 
 use crate::catalogue::{CATALOGUE, FromOutput, Range, Row, Ufunc, kernels};
 use crate::float_status::FloatStatus;
-use crate::founding::{Derivatives, RoundedDerivatives};
+use crate::founding::{Derivatives, RoundDecimal, RoundedDerivatives};
 use crate::operands::Kernels;
-use crate::simd::{Input, Kernel, Level, MAX_INPUTS, MAX_OUTPUTS};
+use crate::simd::{Input, Kernel, Level};
 use crate::{threads, ufunc};
 
 /// The instruction set all loops were chosen for, at import.
@@ -96,17 +96,12 @@ static SCALAR_KERNEL: OnceLock<Kernel<f64>> = OnceLock::new();
 #[pyfunction]
 fn derivatives_of_float(py: Python<'_>, x: f64) -> PyResult<Bound<'_, PyDict>> {
     let kernel = SCALAR_KERNEL.get().ok_or_else(|| PyImportError::new_err("not initialised"))?;
-    let operands = [x, 1e4, 1e2];
     let mut results = [0.0; 3];
-    let mut inputs = [Input { pointer: operands.as_ptr(), repeated: false }; MAX_INPUTS];
-    let mut outputs = [results.as_mut_ptr(); MAX_OUTPUTS];
-    for k in 0..3 {
-        inputs[k].pointer = &raw const operands[k];
-        outputs[k] = &raw mut results[k];
-    }
+    let inputs = [Input { pointer: &raw const x, repeated: false }];
+    let outputs = results.each_mut().map(|result| result as *mut f64);
     {
         let _status = FloatStatus::isolate();
-        // SAFETY: three inputs and three outputs of one element, at the level this CPU has.
+        // SAFETY: one input and three outputs of one element, at the level this CPU has.
         unsafe { kernel(1, inputs.as_ptr(), outputs.as_ptr()) };
     }
     let [sigmoid, tanh, relu] = results;
@@ -139,9 +134,14 @@ fn create_ufuncs(py: Python<'_>, level: Level) -> PyResult<(Bound<'_, PyDict>, V
     )?;
     add(
         "rounded_derivatives",
-        "The derivatives of sigmoid, tanh and ReLU at x in one pass; the first two rounded to the \
-         decimals d and e given as 10^d and 10^e, at most 10^15, or 0 to round every digit away.",
+        "The derivatives of sigmoid, tanh and ReLU at x, in one pass; the first rounded to 4 \
+         decimals and the second to 2, as Python's round does.",
         kernels::<RoundedDerivatives>(level, false),
+    )?;
+    add(
+        "round_decimal",
+        "v in [0, 1] rounded to d decimals, as Python's round does, given 10^d with d from 0 to 15.",
+        kernels::<RoundDecimal>(level, false),
     )?;
     Ok((table, registered))
 }

@@ -52,11 +52,13 @@ impl Activation for Tanh {
         let Logistic { decay, slope, .. } = Logistic::at(T::TWO * x.abs());
         let four = T::TWO + T::TWO;
         let value = tanh_pair(x);
-        let bend = value.multiply_round(slope);
+        // Eight times the slope before the product: for a subnormal x it is then rounded once.
+        let bend = value.multiply_round(slope.scale(T::literal(8.0)));
         Jet {
-            value: value.round(),
+            // The sum of the pair would lose the sign of -0.0.
+            value: value.round().copysign(x),
             derivative: slope.round() * (four * decay.power) * T::UNBIAS,
-            second_derivative: -(bend * ((four + four) * decay.power) * T::UNBIAS),
+            second_derivative: -(bend * decay.power * T::UNBIAS),
         }
     }
 

@@ -33,7 +33,7 @@ impl TanhConstants for f64 {
 /// `tanh(x)`.
 ///
 /// Error: relative 2^-28 (`f32`), 2^-56.5 (`f64`) of the pair.
-/// Edges: -1 and 1 at the infinities; `tanh(-0.0) = -0.0`; NaN gives NaN.
+/// Edges: -1 and 1 at the infinities; NaN gives NaN.
 /// Method: `(1-e)/(1+e)` with `e = exp(-2|x|)`; below 1/4, where that cancels, an odd polynomial.
 #[inline(always)]
 pub fn tanh_pair<T: Number>(x: T) -> Double<T> {
@@ -45,6 +45,5 @@ pub fn tanh_pair<T: Number>(x: T) -> Double<T> {
     let near =
         Double { hi: magnitude, lo: magnitude * (square * polynomial(square, T::TANH_TAIL)) };
     let pair = Double::select(magnitude < T::literal(0.25), near, far);
-    // The sign as a factor, so that -0.0 keeps its own.
     pair.scale(T::ONE.copysign(x))
 }

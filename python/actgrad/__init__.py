@@ -1,0 +1,45 @@
+"""The calculus of neural-network activation functions for NumPy.
+
+Every activation is an object: call it for its value; its attributes are its derivative, second
+derivative, backward pass and Jacobian, computed by NumPy ufuncs written in Rust.
+
+>>> import actgrad as ag
+>>> ag.derivatives(1.0)
+{'sigmoid': 0.1966, 'tanh': 0.42, 'relu': 1.0}
+>>> ag.sigmoid.derivative([-1.0, 0.0, 1.0])
+array([0.19661193, 0.25      , 0.19661193])
+"""
+
+from actgrad import _bfloat16, ufuncs
+from actgrad._core import __version__
+from actgrad.activation import Activation
+from actgrad.config import get_num_threads, set_num_threads, show_config
+from actgrad.errors import ActgradError, ActgradKeyError, ActgradTypeError, ActgradValueError
+from actgrad.founding import derivatives
+from actgrad.registry import activations, get
+
+_bfloat16.register_if_installed()
+
+# One line for each row of the catalogue, so that editors and type checkers know the names.
+sigmoid = get("sigmoid")
+tanh = get("tanh")
+relu = get("relu")
+
+__all__ = [
+    "ActgradError",
+    "ActgradKeyError",
+    "ActgradTypeError",
+    "ActgradValueError",
+    "Activation",
+    "__version__",
+    "activations",
+    "derivatives",
+    "get",
+    "get_num_threads",
+    "relu",
+    "set_num_threads",
+    "show_config",
+    "sigmoid",
+    "tanh",
+    "ufuncs",
+]

@@ -1,0 +1,497 @@
+"""Activations as objects: what the catalogue knows of them, and their forms as attributes."""
+
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import Any, NamedTuple, NoReturn, TypedDict
+
+import numpy as np
+import numpy.typing as npt
+
+from actgrad import _core
+from actgrad._reduction import gradient_of_parameter
+from actgrad.errors import ActgradTypeError, ActgradValueError
+
+# The forms every activation has, with how many operands come before the parameters.
+FORMS: Mapping[str, int] = MappingProxyType(
+    {
+        "derivative": 1,
+        "second_derivative": 1,
+        "value_and_derivative": 1,
+        "backward": 2,
+        "double_backward": 3,
+    }
+)
+# The forms of an activation whose derivative is a function of its output.
+FROM_OUTPUT_FORMS: Mapping[str, int] = MappingProxyType(
+    {"derivative_from_output": 1, "backward_from_output": 2}
+)
+
+
+class CatalogueRow(TypedDict):
+    """A row of the catalogue as the compiled module hands it over."""
+
+    name: str
+    aliases: list[str]
+    formula: str
+    kinks: str
+    range: str
+    from_output: str
+    parameters: list[tuple[str, float | None, str]]
+
+
+class Parameter(NamedTuple):
+    """A parameter of an activation."""
+
+    name: str
+    default: float | None  # None where the caller must give it
+    range: str  # "real", "not negative" or "positive"
+
+    def check(self, activation: str, value: Any) -> None:
+        """Raise ActgradValueError if a number is out of range; NaN is let through."""
+        if self.range == "real":
+            return
+        bad = np.less(value, 0) if self.range == "not negative" else np.less_equal(value, 0)
+        if np.any(bad):
+            raise ActgradValueError(
+                f"{activation}: got {self.name}={_shown(value)}; wanted a {self.range} number"
+                if self.range == "positive"
+                else f"{activation}: got {self.name}={_shown(value)}; wanted a number that is "
+                "not negative"
+            )
+
+
+def _shown(value: Any) -> str:
+    return repr(value) if np.ndim(value) == 0 else f"an array with minimum {np.nanmin(value)}"
+
+
+class ParametrisedForm:
+    """One form of an activation with parameters: keywords, defaults and checks over a ufunc.
+
+    Called with the form's operands, then the parameters by position or keyword, then any keyword of
+    :class:`numpy.ufunc`: ``out``, ``where``, ``dtype``, ``casting``. Parameters broadcast like any
+    array.
+    """
+
+    __slots__ = ("_activation", "_fixed", "_operands", "_parameters", "_positive", "ufunc")
+
+    def __init__(
+        self,
+        activation: str,
+        ufunc: np.ufunc,
+        operands: int,
+        parameters: tuple[Parameter, ...],
+        fixed: Mapping[str, Any],
+        needs_positive: bool,
+    ) -> None:
+        self._activation = activation
+        self.ufunc = ufunc
+        self._operands = operands
+        self._parameters = parameters
+        self._fixed = fixed
+        self._positive = needs_positive
+
+    @property
+    def __name__(self) -> str:
+        return str(self.ufunc.__name__)
+
+    @property
+    def __doc__(self) -> str | None:  # type: ignore[override]
+        return self.ufunc.__doc__
+
+    def __repr__(self) -> str:
+        fixed = "".join(f", {name}={value!r}" for name, value in self._fixed.items())
+        return f"<form {self.ufunc.__name__!r}{fixed} of actgrad.{self._activation}>"
+
+    def __call__(self, *operands: Any, **keywords: Any) -> Any:
+        """Fill in the parameters and call the ufunc."""
+        values = self.parameters_of(operands[self._operands :], keywords)
+        if len(operands) < self._operands:
+            raise ActgradTypeError(
+                f"{self.ufunc.__name__}: got {len(operands)} operands; wanted {self._operands} "
+                "before the parameters"
+            )
+        return self.ufunc(*operands[: self._operands], *values, **keywords)
+
+    def parameters_of(self, positional: tuple[Any, ...], keywords: dict[str, Any]) -> list[Any]:
+        """Return the value of every parameter, taking those given out of `keywords`."""
+        name = self.ufunc.__name__
+        open_parameters = [p for p in self._parameters if p.name not in self._fixed]
+        if len(positional) > len(open_parameters):
+            raise ActgradTypeError(
+                f"{name}: got {len(positional)} parameters; wanted at most {len(open_parameters)}"
+            )
+        given = dict(zip((p.name for p in open_parameters), positional, strict=False))
+        values = []
+        for parameter in self._parameters:
+            if parameter.name in self._fixed:
+                values.append(self._fixed[parameter.name])
+                continue
+            if parameter.name in keywords:
+                if parameter.name in given:
+                    raise ActgradTypeError(f"{name}: got two values for {parameter.name}")
+                given[parameter.name] = keywords.pop(parameter.name)
+            value = given.get(parameter.name, parameter.default)
+            if value is None:
+                raise ActgradTypeError(
+                    f"{name}: got no {parameter.name}; give it after x or as {parameter.name}=..."
+                )
+            parameter.check(name, value)
+            values.append(value)
+        if self._positive and np.any(np.less_equal(values[0], 0)):
+            raise ActgradValueError(
+                f"{name}: got {self._parameters[0].name}={_shown(values[0])}; {self._activation} "
+                f"is one-to-one only for {self._parameters[0].name} > 0; use the form of x instead"
+            )
+        return values
+
+
+class Activation:
+    r"""An activation function: call it for its value, its attributes are its other forms.
+
+    Where an activation has no parameters its forms are ufuncs; else they are
+    :class:`ParametrisedForm` objects, which add defaults and keywords to a ufunc. Objects of this
+    class are made from the catalogue, not by users; see :func:`actgrad.get`.
+
+    Attributes
+    ----------
+    name : str
+        The name in the catalogue.
+    aliases : tuple of str
+        Other names :func:`actgrad.get` knows it by.
+    formula : str
+        f(x) in LaTeX.
+    parameters : mapping of str to float or None
+        The names of the parameters and their defaults; None where one must be given.
+    kinks : str
+        Where f is not differentiable, and what the derivative is there; empty if nowhere.
+    range : str
+        The values f takes, in interval notation.
+    value, derivative, second_derivative : callable
+        f(x), f'(x) and f''(x), element by element.
+    value_and_derivative : callable
+        Both in one pass.
+    backward : callable
+        ``backward(grad, x)`` is grad f'(x), the vector-Jacobian product.
+    double_backward : callable
+        ``double_backward(gg, grad, x)`` is the pair gg f'(x), gg grad f''(x).
+    derivative_from_output, backward_from_output : callable
+        The same from y = f(x), where the derivative is a function of y.
+
+    Examples
+    --------
+    >>> import actgrad as ag
+    >>> ag.tanh(0.5)
+    np.float64(0.46211715726000974)
+    >>> ag.tanh.derivative(0.5)
+    np.float64(0.7864477329659274)
+    >>> ag.tanh.backward([1.0, 2.0], [0.5, 0.5])
+    array([0.78644773, 1.57289547])
+    """
+
+    name: str
+    aliases: tuple[str, ...]
+    formula: str
+    parameters: Mapping[str, float | None]
+    kinks: str
+    range: str
+    value: Any
+    derivative: Any
+    second_derivative: Any
+    value_and_derivative: Any
+    backward: Any
+    double_backward: Any
+    derivative_from_output: Any
+    backward_from_output: Any
+
+    _row: CatalogueRow
+    _fixed: Mapping[str, Any]
+    _parameters: tuple[Parameter, ...]
+
+    def __new__(cls, row: CatalogueRow, fixed: Mapping[str, Any] | None = None) -> "Activation":
+        """Make the object with a class of its own."""
+        # Python looks __call__ up on the class. A class of its own for each activation puts the
+        # ufunc there, so a call costs what a call of the ufunc costs.
+        return super().__new__(type(cls.__name__, (cls,), {"__module__": cls.__module__}))
+
+    def __init__(self, row: CatalogueRow, fixed: Mapping[str, Any] | None = None) -> None:
+        fixed = MappingProxyType(dict(fixed or {}))
+        parameters = tuple(Parameter(*entry) for entry in row["parameters"])
+        attributes: dict[str, Any] = {
+            "_row": row,
+            "_fixed": fixed,
+            "_parameters": parameters,
+            "name": row["name"],
+            "aliases": tuple(row["aliases"]),
+            "formula": row["formula"],
+            "kinks": row["kinks"],
+            "range": row["range"],
+            "parameters": MappingProxyType(
+                {p.name: fixed.get(p.name, p.default) for p in parameters}
+            ),
+        }
+        offered: dict[str, int] = {"value": 1, **FORMS}
+        if row["from_output"] != "no":
+            offered |= FROM_OUTPUT_FORMS
+        for form, operands in offered.items():
+            ufunc = _core.ufuncs[row["name"] if form == "value" else f"{row['name']}_{form}"]
+            needs_positive = form in FROM_OUTPUT_FORMS and row["from_output"].endswith("positive")
+            attributes[form] = (
+                ParametrisedForm(row["name"], ufunc, operands, parameters, fixed, needs_positive)
+                if parameters
+                else ufunc
+            )
+        self.__dict__.update(attributes)
+        call = attributes["value"]
+        # A ufunc is not a descriptor: as an attribute of the class it is called without self.
+        type(self).__call__ = call if not parameters else staticmethod(call)  # type: ignore[method-assign]
+
+    def __call__(self, x: npt.ArrayLike, *parameters: Any, **keywords: Any) -> Any:
+        """Return f(x), element by element."""
+        raise NotImplementedError  # replaced for each activation
+
+    def __setattr__(self, name: str, value: object) -> NoReturn:
+        raise AttributeError(f"{self!r} is frozen: {name} cannot be set")
+
+    def __delattr__(self, name: str) -> NoReturn:
+        raise AttributeError(f"{self!r} is frozen: {name} cannot be deleted")
+
+    def __getattr__(self, name: str) -> NoReturn:
+        if name in FROM_OUTPUT_FORMS:
+            raise AttributeError(
+                f"{self.name} has no {name}: its derivative is not a function of its output; "
+                f"use {name.removesuffix('_from_output')} with x"
+            )
+        raise AttributeError(f"{self!r} has no attribute {name!r}")
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return _restore, (self.name, dict(self._fixed))
+
+    def __copy__(self) -> "Activation":
+        return self
+
+    def __deepcopy__(self, memo: object) -> "Activation":
+        return self
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, Activation):
+            return NotImplemented
+        return self is other or (
+            self.name == other.name
+            and self._fixed.keys() == other._fixed.keys()
+            and all(np.array_equal(v, other._fixed[k]) for k, v in self._fixed.items())
+        )
+
+    def __hash__(self) -> int:
+        return hash((self.name, tuple(self._fixed)))
+
+    def __repr__(self) -> str:
+        if not self._fixed:
+            return f"actgrad.{self.name}"
+        fixed = ", ".join(f"{name}={value!r}" for name, value in self._fixed.items())
+        return f"actgrad.{self.name}.bind({fixed})"
+
+    def _repr_html_(self) -> str:
+        from actgrad import _notebook
+
+        return _notebook.card(self)
+
+    def bind(self, **parameters: Any) -> "Activation":
+        """Fix parameters.
+
+        Parameters
+        ----------
+        **parameters : array_like
+            Values for some or all of the parameters, by name.
+
+        Returns
+        -------
+        Activation
+            The same function with these parameters fixed; the others stay open.
+
+        Raises
+        ------
+        ActgradTypeError
+            If there is no such parameter.
+        ActgradValueError
+            If a value is out of the parameter's range.
+        """
+        known = {p.name: p for p in self._parameters}
+        for name, value in parameters.items():
+            if name not in known:
+                has = ", ".join(known) or "none"
+                raise ActgradTypeError(
+                    f"{self.name}.bind: got {name}; {self.name} has the parameters: {has}"
+                )
+            known[name].check(f"{self.name}.bind", value)
+        return Activation(self._row, {**self._fixed, **parameters})
+
+    def _parameter(self, form: str, parameter: str | None) -> Parameter:
+        """Return the parameter a form is asked for by name, or the only one."""
+        names = [p.name for p in self._parameters]
+        if not names:
+            raise ActgradTypeError(f"{self.name}.{form}: {self.name} has no parameters")
+        if parameter is None and len(names) > 1:
+            raise ActgradTypeError(
+                f"{self.name}.{form}: got no parameter=; choose one of {', '.join(names)}"
+            )
+        if parameter is not None and parameter not in names:
+            raise ActgradValueError(
+                f"{self.name}.{form}: got parameter={parameter!r}; wanted one of {', '.join(names)}"
+            )
+        return self._parameters[names.index(parameter or names[0])]
+
+    def parameter_derivative(
+        self, x: npt.ArrayLike, *parameters: Any, parameter: str | None = None, **keywords: Any
+    ) -> Any:
+        """Derivative of f(x) with respect to a parameter, element by element.
+
+        Parameters
+        ----------
+        x : array_like
+        *parameters : array_like, optional
+            The parameters, as in a call; they may be keywords.
+        parameter : str, optional
+            With respect to which; needed where there are several.
+        **keywords
+            Those of :class:`numpy.ufunc`, and parameters by name.
+
+        Returns
+        -------
+        ndarray or scalar
+            Of the broadcast shape of x and the parameters.
+
+        Raises
+        ------
+        ActgradTypeError
+            If the activation has no parameters, or several and none was chosen.
+        ActgradValueError
+            If there is no parameter of that name.
+        """
+        chosen = self._parameter("parameter_derivative", parameter)
+        ufunc = _core.ufuncs[f"{self.name}_parameter_derivative_{chosen.name}"]
+        form = ParametrisedForm(self.name, ufunc, 1, self._parameters, self._fixed, False)
+        return form(x, *parameters, **keywords)
+
+    def parameter_gradient(
+        self,
+        grad: npt.ArrayLike,
+        x: npt.ArrayLike,
+        *parameters: Any,
+        parameter: str | None = None,
+        **keywords: Any,
+    ) -> Any:
+        """Gradient with respect to a parameter: grad df/dp summed to the parameter's own shape.
+
+        Parameters
+        ----------
+        grad : array_like
+            The gradient with respect to f(x), of the broadcast shape.
+        x : array_like
+        *parameters : array_like, optional
+            The parameters, as in a call; they may be keywords.
+        parameter : str, optional
+            With respect to which; needed where there are several.
+        **keywords
+            Parameters by name.
+
+        Returns
+        -------
+        ndarray or scalar
+            Of the parameter's shape, and of the dtype of the other forms. The terms are computed
+            and summed in float64.
+
+        Raises
+        ------
+        ActgradTypeError
+            If the activation has no parameters, or several and none was chosen.
+        ActgradValueError
+            If there is no parameter of that name, or the shapes do not broadcast.
+        """
+        chosen = self._parameter("parameter_gradient", parameter)
+        ufunc = _core.ufuncs[f"{self.name}_parameter_derivative_{chosen.name}"]
+        form = ParametrisedForm(self.name, ufunc, 1, self._parameters, self._fixed, False)
+        values = form.parameters_of(parameters, keywords)
+        if keywords:
+            raise ActgradTypeError(
+                f"{self.name}.parameter_gradient: got {next(iter(keywords))}=; it takes the "
+                "parameters and parameter="
+            )
+        index = [p.name for p in self._parameters].index(chosen.name)
+        backward = _core.ufuncs[f"{self.name}_backward"]
+        return gradient_of_parameter(ufunc, backward, grad, x, values, index)
+
+    def jacobian(self, z: npt.ArrayLike, *parameters: Any, axis: int = -1, **keywords: Any) -> Any:
+        """Jacobian along an axis: a diagonal block for each row.
+
+        Parameters
+        ----------
+        z : array_like
+            Pre-activations, with at least one axis.
+        *parameters : array_like, optional
+            The parameters, as in a call; they may be keywords.
+        axis : int, default -1
+            The axis of n elements that the function is taken over.
+        **keywords
+            Parameters by name.
+
+        Returns
+        -------
+        ndarray
+            Of the shape of `z` without `axis`, and (n, n) at the end: the entry (i, k) is the
+            derivative of the i-th output with respect to the k-th input.
+
+        Raises
+        ------
+        numpy.exceptions.AxisError
+            If `z` has no such axis.
+
+        Examples
+        --------
+        >>> import actgrad as ag
+        >>> ag.relu.jacobian([2.0, -1.0])
+        array([[1., 0.],
+               [0., 0.]])
+        """
+        derivative = np.asarray(self.derivative(z, *parameters, **keywords))
+        axis = np.lib.array_utils.normalize_axis_index(axis, derivative.ndim)
+        rows = np.moveaxis(derivative, axis, -1)
+        result = np.zeros((*rows.shape, rows.shape[-1]), rows.dtype)
+        np.einsum("...ii->...i", result)[...] = rows
+        return result
+
+    def full_jacobian(self, z: npt.ArrayLike, *parameters: Any, **keywords: Any) -> Any:
+        """Jacobian of the whole array, as ``autograd.jacobian`` and ``jax.jacobian`` give it.
+
+        Parameters
+        ----------
+        z : array_like
+            Pre-activations.
+        *parameters : array_like, optional
+            The parameters, as in a call; they may be keywords.
+        **keywords
+            Parameters by name.
+
+        Returns
+        -------
+        ndarray
+            Of shape ``z.shape + z.shape``: the entry at (i..., k...) is the derivative of output i
+            with respect to input k.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> import actgrad as ag
+        >>> ag.relu.full_jacobian(np.ones((100, 4))).shape
+        (100, 4, 100, 4)
+        """
+        derivative = np.asarray(self.derivative(z, *parameters, **keywords))
+        result = np.zeros((derivative.size, derivative.size), derivative.dtype)
+        np.einsum("ii->i", result)[...] = derivative.ravel()
+        return result.reshape(derivative.shape * 2)
+
+
+def _restore(name: str, fixed: dict[str, Any]) -> Activation:
+    from actgrad.registry import get
+
+    activation = get(name)
+    return activation.bind(**fixed) if fixed else activation

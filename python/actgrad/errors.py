@@ -1,0 +1,21 @@
+"""The errors actgrad raises: each is an :class:`ActgradError` and the builtin it refines."""
+
+
+class ActgradError(Exception):
+    """The base of every error of actgrad's own."""
+
+
+class ActgradTypeError(ActgradError, TypeError):
+    """An operand is of a type or dtype that actgrad does not compute with."""
+
+
+class ActgradValueError(ActgradError, ValueError):
+    """A shape, a parameter or a setting is out of the range it may have."""
+
+
+class ActgradKeyError(ActgradError, KeyError):
+    """No activation has the name asked for."""
+
+    def __str__(self) -> str:
+        # KeyError shows the repr of its message; a sentence reads better.
+        return str(self.args[0]) if self.args else ""
