@@ -6,6 +6,7 @@
 //! operands allow it.
 
 use core::mem::{MaybeUninit, size_of};
+use core::ptr::{null, null_mut};
 
 use half::slice::HalfFloatSliceExt;
 use half::{bf16, f16};
@@ -58,8 +59,6 @@ pub struct Operand {
 }
 
 impl Operand {
-    const NONE: Operand = Operand { pointer: core::ptr::null_mut(), stride: 0 };
-
     fn at(self, index: usize) -> *mut u8 {
         self.pointer.wrapping_offset(self.stride * index as isize)
     }
@@ -163,19 +162,24 @@ unsafe fn compute_range(
     start: usize,
     length: usize,
 ) {
-    let mut moved = [Operand::NONE; MAX_INPUTS + MAX_OUTPUTS];
-    for (to, from) in moved.iter_mut().zip(inputs.iter().chain(outputs)) {
-        *to = from.advanced(start);
-    }
-    let (inputs, outputs) = moved[..inputs.len() + outputs.len()].split_at(inputs.len());
     // SAFETY: passed on from the caller; each arm pairs a storage with its buffer type.
     unsafe {
         match (storage, kernels.single) {
-            (Storage::Float32, Some(kernel)) => run::<f32, f32>(kernel, inputs, outputs, length),
-            (Storage::Float32, None) => run::<f32, f64>(kernels.double, inputs, outputs, length),
-            (Storage::Float64, _) => run::<f64, f64>(kernels.double, inputs, outputs, length),
-            (Storage::Float16, _) => run::<f16, f64>(kernels.double, inputs, outputs, length),
-            (Storage::Bfloat16, _) => run::<bf16, f64>(kernels.double, inputs, outputs, length),
+            (Storage::Float32, Some(kernel)) => {
+                run::<f32, f32>(kernel, inputs, outputs, start, length)
+            }
+            (Storage::Float32, None) => {
+                run::<f32, f64>(kernels.double, inputs, outputs, start, length)
+            }
+            (Storage::Float64, _) => {
+                run::<f64, f64>(kernels.double, inputs, outputs, start, length)
+            }
+            (Storage::Float16, _) => {
+                run::<f16, f64>(kernels.double, inputs, outputs, start, length)
+            }
+            (Storage::Bfloat16, _) => {
+                run::<bf16, f64>(kernels.double, inputs, outputs, start, length)
+            }
         }
     }
 }
@@ -258,14 +262,17 @@ fn round_to_odd(value: f64) -> f32 {
     f32::from_bits(truncated | u32::from(back != value && !value.is_nan()))
 }
 
-/// Runs a kernel of precision `T` over operands stored as `E`.
+/// Runs a kernel of precision `T` over operands stored as `E`: directly where it can read and write
+/// them itself, else through the buffer.
 ///
 /// # Safety
-/// As [`compute`], with `E` the storage.
+/// As [`compute`], with `E` the storage, for the elements `start .. start + count`.
+#[inline]
 unsafe fn run<E: Element<T>, T: Number>(
     kernel: Kernel<T>,
     inputs: &[Operand],
     outputs: &[Operand],
+    start: usize,
     count: usize,
 ) {
     let size = size_of::<E>() as isize;
@@ -273,42 +280,55 @@ unsafe fn run<E: Element<T>, T: Number>(
     let direct = E::NATIVE
         && outputs.iter().all(contiguous)
         && inputs.iter().all(|input| contiguous(input) || input.stride == 0);
-    let mut kernel_inputs = [Input { pointer: core::ptr::null(), repeated: false }; MAX_INPUTS];
-    let mut kernel_outputs = [core::ptr::null_mut::<T>(); MAX_OUTPUTS];
-    if direct {
-        for (to, from) in kernel_inputs.iter_mut().zip(inputs) {
-            *to = Input { pointer: from.pointer.cast(), repeated: from.stride == 0 };
-        }
-        for (to, from) in kernel_outputs.iter_mut().zip(outputs) {
-            *to = from.pointer.cast();
-        }
-        // SAFETY: the operands are contiguous, or repeated, elements of T.
-        unsafe { kernel(count, kernel_inputs.as_ptr(), kernel_outputs.as_ptr()) };
+    if !direct {
+        // SAFETY: passed on from the caller.
+        unsafe { run_buffered::<E, T>(kernel, inputs, outputs, start, count) };
         return;
     }
-
-    let mut buffers = [const { MaybeUninit::<[T; CHUNK]>::uninit() }; MAX_INPUTS + MAX_OUTPUTS];
-    for (k, buffer) in buffers[..inputs.len() + outputs.len()].iter_mut().enumerate() {
-        let buffer = buffer.as_mut_ptr().cast::<T>();
-        match inputs.get(k) {
-            Some(input) => {
-                kernel_inputs[k] = Input { pointer: buffer, repeated: input.stride == 0 }
-            }
-            None => kernel_outputs[k - inputs.len()] = buffer,
-        }
+    let mut kernel_inputs = [Input::<T> { pointer: null(), repeated: false }; MAX_INPUTS];
+    let mut kernel_outputs = [null_mut::<T>(); MAX_OUTPUTS];
+    for (to, from) in kernel_inputs.iter_mut().zip(inputs) {
+        *to = Input { pointer: from.at(start).cast(), repeated: from.stride == 0 };
     }
-    let mut start = 0;
-    while start < count {
-        let length = (count - start).min(CHUNK);
-        for (k, input) in inputs.iter().enumerate() {
-            let needed = if kernel_inputs[k].repeated { 1 } else { length };
+    for (to, from) in kernel_outputs.iter_mut().zip(outputs) {
+        *to = from.at(start).cast();
+    }
+    // SAFETY: the operands are contiguous, or repeated, elements of T.
+    unsafe { kernel(count, kernel_inputs.as_ptr(), kernel_outputs.as_ptr()) };
+}
+
+/// # Safety
+/// As [`run`].
+#[inline(never)]
+unsafe fn run_buffered<E: Element<T>, T: Number>(
+    kernel: Kernel<T>,
+    inputs: &[Operand],
+    outputs: &[Operand],
+    start: usize,
+    count: usize,
+) {
+    let mut buffers = [const { MaybeUninit::<[T; CHUNK]>::uninit() }; MAX_INPUTS + MAX_OUTPUTS];
+    let mut kernel_inputs = [Input::<T> { pointer: null(), repeated: false }; MAX_INPUTS];
+    let mut kernel_outputs = [null_mut::<T>(); MAX_OUTPUTS];
+    let (input_buffers, output_buffers) = buffers.split_at_mut(MAX_INPUTS);
+    for ((to, input), buffer) in kernel_inputs.iter_mut().zip(inputs).zip(&mut *input_buffers) {
+        *to = Input { pointer: buffer.as_ptr().cast(), repeated: input.stride == 0 };
+    }
+    for (to, buffer) in kernel_outputs.iter_mut().zip(output_buffers) {
+        *to = buffer.as_mut_ptr().cast();
+    }
+    let end = start + count;
+    let mut start = start;
+    while start < end {
+        let length = (end - start).min(CHUNK);
+        for (input, buffer) in inputs.iter().zip(&mut *input_buffers) {
+            let needed = if input.stride == 0 { 1 } else { length };
             // SAFETY: `needed` elements of the operand are readable, and the buffer holds CHUNK.
-            unsafe { load::<E, T>(input.advanced(start), buffers[k].as_mut_ptr().cast(), needed) };
+            unsafe { load::<E, T>(input.advanced(start), buffer.as_mut_ptr().cast(), needed) };
         }
         // SAFETY: the buffers hold `length` elements each.
         unsafe { kernel(length, kernel_inputs.as_ptr(), kernel_outputs.as_ptr()) };
-        for (k, output) in outputs.iter().enumerate() {
-            let buffer = kernel_outputs[k];
+        for (output, buffer) in outputs.iter().zip(kernel_outputs) {
             // SAFETY: the kernel has written `length` elements to the buffer.
             unsafe { store::<E, T>(buffer, output.advanced(start), length) };
         }
@@ -323,18 +343,18 @@ unsafe fn run<E: Element<T>, T: Number>(
 unsafe fn load<E: Element<T>, T: Number>(from: Operand, to: *mut T, count: usize) {
     // SAFETY: as the caller vouches; the stored elements are gathered before they are converted.
     unsafe {
-        if E::NATIVE {
-            for i in 0..count {
-                *to.add(i) = *from.at(i).cast::<T>();
-            }
-        } else {
-            core::slice::from_raw_parts_mut(to, count).fill(T::ZERO);
-            let mut gathered = [E::ZERO; CHUNK];
-            for (i, element) in gathered[..count].iter_mut().enumerate() {
-                *element = *from.at(i).cast::<E>();
-            }
-            E::widen(&gathered[..count], core::slice::from_raw_parts_mut(to, count));
+        // The buffer is initialised before it is a slice.
+        to.write_bytes(0, count);
+        let to = core::slice::from_raw_parts_mut(to, count);
+        if from.stride == size_of::<E>() as isize {
+            E::widen(core::slice::from_raw_parts(from.pointer.cast(), count), to);
+            return;
         }
+        let mut gathered = [E::ZERO; CHUNK];
+        for (i, element) in gathered[..count].iter_mut().enumerate() {
+            *element = *from.at(i).cast::<E>();
+        }
+        E::widen(&gathered[..count], to);
     }
 }
 
@@ -345,16 +365,15 @@ unsafe fn load<E: Element<T>, T: Number>(from: Operand, to: *mut T, count: usize
 unsafe fn store<E: Element<T>, T: Number>(from: *const T, to: Operand, count: usize) {
     // SAFETY: as the caller vouches.
     unsafe {
-        if E::NATIVE {
-            for i in 0..count {
-                *to.at(i).cast::<T>() = *from.add(i);
-            }
-        } else {
-            let mut narrowed = [E::ZERO; CHUNK];
-            E::narrow(core::slice::from_raw_parts(from, count), &mut narrowed[..count]);
-            for (i, element) in narrowed[..count].iter().enumerate() {
-                *to.at(i).cast::<E>() = *element;
-            }
+        let from = core::slice::from_raw_parts(from, count);
+        if to.stride == size_of::<E>() as isize {
+            E::narrow(from, core::slice::from_raw_parts_mut(to.pointer.cast(), count));
+            return;
+        }
+        let mut narrowed = [E::ZERO; CHUNK];
+        E::narrow(from, &mut narrowed[..count]);
+        for (i, element) in narrowed[..count].iter().enumerate() {
+            *to.at(i).cast::<E>() = *element;
         }
     }
 }

@@ -8,6 +8,8 @@
 //! everywhere, `mul_add` is always fused, and no operation is contracted or reordered. The last,
 //! short block is padded and goes through the same code as a whole one.
 
+use core::mem::MaybeUninit;
+use core::ptr::{null, null_mut};
 use core::str::FromStr;
 
 use crate::math::Number;
@@ -215,7 +217,9 @@ unsafe fn scalar_fma<F: ElementFunction, T: Number>(
 /// The loop: reads a block of every input, computes it, writes a block of every output.
 ///
 /// Blocks are copied to local arrays first, so the compiler need not ask whether operands overlap,
-/// and an output that is an input, or lies before one, is right.
+/// and an output that is an input, or lies before one, is right. The last block, when the count is
+/// no multiple, ends at the end and overlaps the one before: it is read first, while no output is
+/// written, and written last. Fewer elements than a block go through a padded copy.
 ///
 /// # Safety
 /// As [`Kernel`].
@@ -225,57 +229,88 @@ unsafe fn run<F: ElementFunction, T: Number, const BLOCK: usize>(
     inputs: *const Input<T>,
     outputs: *const *mut T,
 ) {
-    // The last block, when short, is moved here and back: one copy of the kernel serves both.
-    let mut short_inputs = [[T::ZERO; BLOCK]; MAX_INPUTS];
-    let mut short_outputs = [[T::ZERO; BLOCK]; MAX_OUTPUTS];
-    let mut start = 0;
-    while start < count {
-        let length = (count - start).min(BLOCK);
-        let short = length < BLOCK;
-
-        let mut blocks = [[T::ZERO; BLOCK]; MAX_INPUTS];
+    if count == 0 {
+        return;
+    }
+    let mut padded_inputs = [const { MaybeUninit::<[T; BLOCK]>::uninit() }; MAX_INPUTS];
+    let mut padded_outputs = [const { MaybeUninit::<[T; BLOCK]>::uninit() }; MAX_OUTPUTS];
+    let mut sources = [Input { pointer: null(), repeated: false }; MAX_INPUTS];
+    let mut targets = [null_mut(); MAX_OUTPUTS];
+    // SAFETY: the caller vouches for INPUTS operands and OUTPUTS results of `count` elements.
+    unsafe {
         for k in 0..F::INPUTS {
-            // SAFETY: the caller vouches for INPUTS operands of `count` elements, or one; `length`
-            // of them are left, and a short block is read from the padded array.
+            sources[k] = *inputs.add(k);
+            if count < BLOCK && !sources[k].repeated {
+                let padded = padded_inputs[k].write([T::ONE; BLOCK]).as_mut_ptr();
+                sources[k].pointer.copy_to_nonoverlapping(padded, count);
+                sources[k].pointer = padded;
+            }
+        }
+        for k in 0..F::OUTPUTS {
+            targets[k] = if count < BLOCK {
+                padded_outputs[k].as_mut_ptr().cast::<T>()
+            } else {
+                *outputs.add(k)
+            };
+        }
+    }
+
+    let length = count.max(BLOCK);
+    let blocks = length / BLOCK;
+    let overlapping = !length.is_multiple_of(BLOCK);
+    let mut last = [const { MaybeUninit::<[T; BLOCK]>::uninit() }; MAX_OUTPUTS];
+    let mut index = if overlapping { 0 } else { 1 };
+    // Block 0 is the overlapping one; the others follow in order.
+    while index <= blocks {
+        let start = if index == 0 { length - BLOCK } else { (index - 1) * BLOCK };
+
+        let mut operands = [[T::ZERO; BLOCK]; MAX_INPUTS];
+        for k in 0..F::INPUTS {
+            // SAFETY: `start + BLOCK <= length`, and sources hold `length` elements, or one.
             unsafe {
-                let input = *inputs.add(k);
-                if input.repeated {
-                    blocks[k] = [*input.pointer; BLOCK];
+                let Input { pointer, repeated } = sources[k];
+                operands[k] = if repeated {
+                    [*pointer; BLOCK]
                 } else {
-                    let mut pointer = input.pointer.add(start);
-                    if short {
-                        pointer.copy_to_nonoverlapping(short_inputs[k].as_mut_ptr(), length);
-                        pointer = short_inputs[k].as_ptr();
-                    }
-                    blocks[k] = pointer.cast::<[T; BLOCK]>().read_unaligned();
-                }
+                    pointer.add(start).cast::<[T; BLOCK]>().read_unaligned()
+                };
             }
         }
 
         let mut results = [[T::ZERO; BLOCK]; MAX_OUTPUTS];
         for lane in 0..BLOCK {
-            let mut operands = [T::ZERO; MAX_INPUTS];
+            let mut point = [T::ZERO; MAX_INPUTS];
             for k in 0..F::INPUTS {
-                operands[k] = blocks[k][lane];
+                point[k] = operands[k][lane];
             }
-            let values = F::apply(operands);
+            let values = F::apply(point);
             for k in 0..F::OUTPUTS {
                 results[k][lane] = values[k];
             }
         }
 
         for k in 0..F::OUTPUTS {
-            // SAFETY: as above, for OUTPUTS pointers to `count` writable elements.
-            unsafe {
-                let pointer = (*outputs.add(k)).add(start);
-                if short {
-                    short_outputs[k] = results[k];
-                    pointer.copy_from_nonoverlapping(short_outputs[k].as_ptr(), length);
-                } else {
-                    pointer.cast::<[T; BLOCK]>().write_unaligned(results[k]);
-                }
+            if index == 0 {
+                last[k].write(results[k]);
+            } else {
+                // SAFETY: as for the operands; targets hold `length` elements.
+                unsafe { targets[k].add(start).cast::<[T; BLOCK]>().write_unaligned(results[k]) };
             }
         }
-        start += BLOCK;
+        index += 1;
+    }
+
+    for k in 0..F::OUTPUTS {
+        // SAFETY: as above; `last` is written where there is an overlapping block, and the padded
+        // results where there is less than a block.
+        unsafe {
+            if overlapping {
+                let target = targets[k].add(length - BLOCK);
+                target.cast::<[T; BLOCK]>().write_unaligned(last[k].assume_init());
+            }
+            if count < BLOCK {
+                targets[k].copy_to_nonoverlapping(*outputs.add(k), count);
+            }
+        }
     }
 }

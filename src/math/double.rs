@@ -132,6 +132,16 @@ impl<T: Real> Double<T> {
         Double { hi, lo: remainder * reciprocal }
     }
 
+    /// `self / other` rounded once, with one division.
+    #[inline(always)]
+    pub fn divide_round(self, other: Self) -> T {
+        let reciprocal = other.hi.reciprocal();
+        let quotient = self.hi * reciprocal;
+        let remainder = (-quotient).mul_add(other.hi, self.hi);
+        let remainder = (-quotient).mul_add(other.lo, remainder + self.lo);
+        remainder.mul_add(reciprocal, quotient)
+    }
+
     /// `1 / self` as a pair, with one division.
     #[inline(always)]
     pub fn reciprocal(self) -> Self {

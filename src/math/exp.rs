@@ -11,7 +11,7 @@ use super::real::Real;
 pub trait ExpConstants: Real {
     /// `1 / ln 2`.
     const LOG2_E: Self;
-    /// `ln 2 = LN2_HI + LN2_LO`, where `k LN2_HI` is exact for every exponent `k`.
+    /// `ln 2 = LN2_HI + LN2_LO`, each the nearest number.
     const LN2_HI: Self;
     const LN2_LO: Self;
     /// `q` with `exp(r) = 1 + r + r^2 q(r)` on `|r| <= ln(2)/2 + 2^-20`.
@@ -27,8 +27,8 @@ pub trait ExpConstants: Real {
 // EXP_TAIL: tools/coefficients/exp.sollya; relative error of 1 + r + r^2 q(r): 2^-31.6.
 impl ExpConstants for f32 {
     const LOG2_E: f32 = core::f32::consts::LOG2_E;
-    const LN2_HI: f32 = f32::from_bits(0x3f31_7200);
-    const LN2_LO: f32 = (core::f64::consts::LN_2 - f32::from_bits(0x3f31_7200) as f64) as f32;
+    const LN2_HI: f32 = core::f32::consts::LN_2;
+    const LN2_LO: f32 = (core::f64::consts::LN_2 - core::f32::consts::LN_2 as f64) as f32;
     const EXP_TAIL: &'static [f32] =
         &[0.5, 0.16666667, 0.04166651, 0.008333177, 0.0013930502, 0.00019972329];
     const EXP_LOWEST: f32 = -110.0;
@@ -39,8 +39,8 @@ impl ExpConstants for f32 {
 // EXP_TAIL: tools/coefficients/exp.sollya; relative error of 1 + r + r^2 q(r): 2^-61.9.
 impl ExpConstants for f64 {
     const LOG2_E: f64 = core::f64::consts::LOG2_E;
-    const LN2_HI: f64 = f64::from_bits(0x3fe6_2e42_fefa_3800);
-    const LN2_LO: f64 = f64::from_bits(0x3d2e_f357_93c7_6730);
+    const LN2_HI: f64 = core::f64::consts::LN_2;
+    const LN2_LO: f64 = LN2_LO;
     const EXP_TAIL: &'static [f64] = &[
         0.5,
         0.1666666666666667,
@@ -59,6 +59,9 @@ impl ExpConstants for f64 {
     const UNBIAS: f64 = f64::from_bits((1023 - 200) << 52);
 }
 
+/// `ln 2 - LN_2`; mpmath: `mpf(log(2)) - float(log(2))` at 200 bits.
+const LN2_LO: f64 = 2.3190468138462996e-17;
+
 /// `mantissa * power * UNBIAS`, with `mantissa` in about `[0.7, 1.42]`.
 #[derive(Clone, Copy)]
 pub struct Scaled<T> {
@@ -71,38 +74,41 @@ impl<T: ExpConstants> Scaled<T> {
     /// The number itself; its tail is lost where it is subnormal.
     #[inline(always)]
     pub fn to_double(self) -> Double<T> {
-        self.mantissa.scale(self.power).scale(T::UNBIAS)
+        self.mantissa.scale(self.power * T::UNBIAS)
     }
 }
 
 /// `e^x` for `x <= 0`.
 ///
-/// Error: relative 2^-28.5 (`f32`), 2^-57.5 (`f64`) of the pair.
+/// Error: relative 2^-28.5 (`f32`), 2^-57.5 (`f64`) of the pair, which is normalised.
 /// Edges: -inf and everything below `EXP_LOWEST` give about 2^-1082 or 2^-159, which rounds to
 /// zero; NaN gives NaN.
-/// Method: `x = k ln 2 + r`, `e^r = 1 + r + r^2 q(r)` with `1 + r` as an exact pair.
+/// Method: `x = k ln 2 + r + d`, `e^(r + d) = (1 + r + r^2 q(r)) (1 + d)`, with `r` and the sum
+/// `1 + r` exact.
 #[inline(always)]
 pub fn exp_decay<T: ExpConstants>(x: Double<T>) -> Scaled<T> {
     let hi = x.hi.at_least(T::EXP_LOWEST);
-    let (k, power) = (hi * T::LOG2_E).round_with_power(T::EXP_BIAS);
+    let (k, power) = hi.times_rounded_with_power(T::LOG2_E, T::EXP_BIAS);
     Scaled { mantissa: exp_reduced(reduce(hi, x.lo, k)), power }
 }
 
-/// `hi + lo - k ln 2` as a normalised pair.
+/// `hi + lo - k ln 2` as `r + d`: `r` exact and at most a little above `ln(2)/2`, `d` below 2^-21
+/// (`f32`) or 2^-45 (`f64`).
 #[inline(always)]
 pub fn reduce<T: ExpConstants>(hi: T, lo: T, k: T) -> Double<T> {
-    // k LN2_HI is exact, and so is the difference. The rest is 2^-35 (f64) or 2^-12 (f32) at most.
-    fast_two_sum((-k).mul_add(T::LN2_HI, hi), (-k).mul_add(T::LN2_LO, lo))
+    // Where k is not 0, hi and k LN2_HI are multiples of 2^-25 (2^-54): their difference, below
+    // 1/2, has no more than 24 (53) bits.
+    Double { hi: (-k).mul_add(T::LN2_HI, hi), lo: (-k).mul_add(T::LN2_LO, lo) }
 }
 
-/// `e^r` for `|r| <= ln(2)/2`, as a normalised pair.
+/// `e^(r.hi + r.lo)` as a normalised pair, for what [`reduce`] gives.
 #[inline(always)]
 pub fn exp_reduced<T: ExpConstants>(r: Double<T>) -> Double<T> {
     let tail = polynomial(r.hi, T::EXP_TAIL);
     let hi = T::ONE + r.hi;
     let dropped = r.hi - (hi - T::ONE);
-    // d/dr e^r = e^r: the part r.lo counts hi times.
-    let rest = (r.hi * r.hi).mul_add(tail, r.lo.mul_add(hi, dropped));
     // |rest| < 0.07: its rounding is 2^-4 of an ulp of the result.
-    fast_two_sum(hi, rest)
+    let rest = (r.hi * r.hi).mul_add(tail, dropped);
+    let sum = fast_two_sum(hi, rest);
+    Double { hi: sum.hi, lo: r.lo.mul_add(sum.hi, sum.lo) }
 }

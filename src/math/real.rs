@@ -56,6 +56,9 @@ pub trait Real:
     ///
     /// `|self| < 2^10` (`f64`) or `2^7` (`f32`), and `k + bias` is a normal exponent.
     fn round_with_power(self, bias: i32) -> (Self, Self);
+    /// Splits `self * factor` into the nearest integer `k` and `2^(k + bias)`, under the same
+    /// conditions, with one rounding.
+    fn times_rounded_with_power(self, factor: Self, bias: i32) -> (Self, Self);
     /// For a positive normal number: its fraction `m` in `[threshold, 2 threshold)` and the
     /// exponent `k` with `self = m 2^k`, where `threshold` is about `sqrt(1/2)`.
     fn split_exponent(self) -> (Self, Self);
@@ -133,8 +136,12 @@ macro_rules! implement_real {
             }
             #[inline(always)]
             fn round_with_power(self, bias: i32) -> (Self, Self) {
+                self.times_rounded_with_power(1.0, bias)
+            }
+            #[inline(always)]
+            fn times_rounded_with_power(self, factor: Self, bias: i32) -> (Self, Self) {
                 // Adding 1.5 * 2^(DIGITS - 1) leaves the integer in the low bits of the sum.
-                let shifted = self + $magic;
+                let shifted = self.mul_add(factor, $magic);
                 let k = shifted - $magic;
                 let offset = ($bias + bias) as $bits;
                 let power = shifted.to_bits().wrapping_add(offset) << ($float::MANTISSA_DIGITS - 1);
