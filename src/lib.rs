@@ -11,12 +11,14 @@
 //! | [`operands`] | strides, storage formats and overlap: from arrays to kernels |
 //! | [`threads`] | splitting a large call |
 //! | [`float_status`] | the floating-point environment of a call |
+//! | `documentation` | the docstrings of the ufuncs (feature `python`) |
 //! | `ufunc` | the NumPy C API: loops, registration, type resolution (feature `python`) |
 //! | `python` | the extension module `actgrad._core` (feature `python`) |
 //!
 //! Invariants: kernels are generic over `f32` and `f64`, branch-free, and cannot panic, allocate or
 //! touch Python. A result depends on the input's bits alone: not on its position, stride, thread or
-//! instruction set. `unsafe` appears in `simd`, `operands`, `float_status`, `ufunc` and `python`.
+//! instruction set. `unsafe` appears in `simd`, `operands`, `float_status`, `ufunc`, and
+//! where `documentation` and `python` compute one element.
 
 #![deny(unsafe_code)]
 
@@ -32,6 +34,10 @@ pub mod operands;
 #[allow(unsafe_code, reason = "calls code compiled for instructions found at run time")]
 pub mod simd;
 pub mod threads;
+
+#[cfg(feature = "python")]
+#[allow(unsafe_code, reason = "computes its examples with a kernel")]
+mod documentation;
 
 #[cfg(feature = "python")]
 #[allow(unsafe_code, reason = "calls the C API of NumPy")]

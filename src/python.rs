@@ -9,7 +9,8 @@ use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
 use pyo3::types::{PyDict, PyList};
 
-use crate::catalogue::{CATALOGUE, FromOutput, Range, Row, Ufunc, kernels};
+use crate::catalogue::{CATALOGUE, FromOutput, Range, kernels};
+use crate::documentation::docstring;
 use crate::float_status::FloatStatus;
 use crate::founding::{Derivatives, RoundDecimal, RoundedDerivatives};
 use crate::operands::Kernels;
@@ -124,7 +125,7 @@ fn create_ufuncs(py: Python<'_>, level: Level) -> PyResult<(Bound<'_, PyDict>, V
     };
     for row in CATALOGUE {
         for form in row.ufuncs(level) {
-            add(&form.name, &documentation(row, &form), form.kernels)?;
+            add(&form.name, &docstring(row, &form), form.kernels)?;
         }
     }
     add(
@@ -158,16 +159,6 @@ fn register_bfloat16(py: Python<'_>, type_number: i32) -> PyResult<()> {
         ufunc::register_bfloat16(object.bind(py), *kernels, type_number)?;
     }
     Ok(())
-}
-
-/// The docstring of a flat ufunc; NumPy puts the signature before it.
-fn documentation(row: &Row, form: &Ufunc) -> String {
-    format!(
-        "The {} of the activation {}, f(x) = {}.",
-        form.form.replace('_', " "),
-        row.name,
-        row.formula
-    )
 }
 
 /// The calculus of neural-network activation functions: the compiled part of actgrad.

@@ -1,0 +1,159 @@
+//! The docstrings of the flat ufuncs, made from the rows of the catalogue.
+//!
+//! The examples are computed when the module is loaded, by the kernels they document; the tests run
+//! them as doctests.
+
+use crate::catalogue::{FromOutput, Parameter, Range, Row, Ufunc};
+use crate::operands::{Operand, Storage, compute};
+use crate::simd::{MAX_INPUTS, MAX_OUTPUTS};
+
+/// The numpydoc docstring of a flat ufunc; NumPy puts its signature before it.
+pub fn docstring(row: &Row, ufunc: &Ufunc) -> String {
+    let mut text = format!(
+        "{} of the activation {}.\n\n.. math:: f(x) = {}\n\nParameters\n----------\n",
+        title(&ufunc.form),
+        row.name,
+        row.formula
+    );
+    for &operand in &ufunc.operands {
+        text += &match operand {
+            "gg" => {
+                "gg : array_like\n    Gradient with respect to the result of backward.\n".into()
+            }
+            "grad" => "grad : array_like\n    Gradient with respect to f(x).\n".into(),
+            "x" => "x : array_like\n    Where to evaluate: real numbers of any shape.\n".into(),
+            "y" => "y : array_like\n    The output, f(x).\n".into(),
+            name => parameter_entry(row, name),
+        };
+    }
+    text += &format!(
+        "\nReturns\n-------\n{}\n    {} Of the broadcast shape.\n\n{RAISES}\nNotes\n-----\n{}",
+        if ufunc.kernels.outputs == 1 { "ndarray or scalar" } else { "tuple of two" },
+        result(&ufunc.form),
+        notes(row, ufunc)
+    );
+    text += &example(row, ufunc);
+    text
+}
+
+const RAISES: &str = "Raises
+------
+ActgradTypeError
+    If an operand is not real numbers: complex, longdouble, string, object, None.
+ValueError
+    If the shapes do not broadcast.
+";
+
+fn title(form: &str) -> String {
+    match form {
+        "value" => "Value".into(),
+        "derivative" => "Derivative".into(),
+        "second_derivative" => "Second derivative".into(),
+        "value_and_derivative" => "Value and derivative, in one pass,".into(),
+        "backward" => "Backward pass".into(),
+        "double_backward" => "Backward pass of the backward pass".into(),
+        "derivative_from_output" => "Derivative, as a function of the output,".into(),
+        "backward_from_output" => "Backward pass, as a function of the output,".into(),
+        _ => format!("Derivative with respect to the parameter {}", parameter_name(form)),
+    }
+}
+
+fn parameter_name(form: &str) -> &str {
+    form.strip_prefix("parameter_derivative_").unwrap_or(form)
+}
+
+fn result(form: &str) -> String {
+    match form {
+        "value" => "f(x).".into(),
+        "derivative" | "derivative_from_output" => "f'(x).".into(),
+        "second_derivative" => "f''(x).".into(),
+        "value_and_derivative" => "f(x) and f'(x).".into(),
+        "backward" | "backward_from_output" => "grad f'(x), the vector-Jacobian product.".into(),
+        "double_backward" => "gg f'(x) and gg grad f''(x).".into(),
+        _ => format!("df/d{}, element by element.", parameter_name(form)),
+    }
+}
+
+fn parameter_entry(row: &Row, name: &str) -> String {
+    let Some(Parameter { default, range, .. }) =
+        row.parameters.iter().find(|parameter| parameter.name == name)
+    else {
+        return format!("{name} : array_like\n");
+    };
+    let range = match range {
+        Range::Real => "any real number",
+        Range::NotNegative => "not negative",
+        Range::Positive => "positive",
+    };
+    let default = default.map_or("required".into(), |value| format!("{value} by default"));
+    format!(
+        "{name} : array_like\n    A parameter, {range}; {default} in ``actgrad.{}``. Broadcasts.\n",
+        row.name
+    )
+}
+
+fn notes(row: &Row, ufunc: &Ufunc) -> String {
+    let error = match ufunc.form.as_str() {
+        "second_derivative" => "Error: at most 2 ulp; float16 and bfloat16 correctly rounded.",
+        "backward" => "Error: that of the derivative, at most 1 ulp, and one rounding.",
+        "double_backward" => "Error: those of the derivatives, and the roundings of the products.",
+        "derivative_from_output" | "backward_from_output" => match row.from_output {
+            FromOutput::LosesTail | FromOutput::LosesTailIfPositive => {
+                "Exact algebra of y, but where f saturates y has lost what the tail of the \
+                 derivative needs: use x for that."
+            }
+            _ => "As accurate as from x.",
+        },
+        "value" | "derivative" | "value_and_derivative" => {
+            "Error: at most 1 ulp; float16 and bfloat16 correctly rounded."
+        }
+        _ => "Error: a few ulps.",
+    };
+    let kinks = if row.kinks.is_empty() || ufunc.form == "value" {
+        String::new()
+    } else {
+        format!("Kinks: {}.\n", row.kinks)
+    };
+    format!(
+        "{error}\n{kinks}NaN gives NaN, infinities the limits; no floating-point warning is raised.\n\
+         float16, bfloat16, float32 and float64 are kept, integers and bools compute in float64.\n"
+    )
+}
+
+fn example(row: &Row, ufunc: &Ufunc) -> String {
+    let default = |name: &str| {
+        let parameter = row.parameters.iter().find(|parameter| parameter.name == name);
+        parameter.and_then(|parameter| parameter.default).unwrap_or(0.25)
+    };
+    let mut inputs: Vec<f64> = Vec::new();
+    for &operand in &ufunc.operands {
+        inputs.push(match operand {
+            "gg" => 3.0,
+            "grad" => 2.0,
+            "x" | "y" => 0.5,
+            name => default(name),
+        });
+    }
+    let mut operands = Vec::with_capacity(MAX_INPUTS + MAX_OUTPUTS);
+    let mut results = [0.0_f64; MAX_OUTPUTS];
+    let places = inputs.iter_mut().chain(&mut results[..ufunc.kernels.outputs]);
+    for place in places {
+        operands.push(Operand { pointer: (place as *mut f64).cast(), stride: 0 });
+    }
+    // SAFETY: one element for each operand of the ufunc, in variables of their own.
+    unsafe { compute(&ufunc.kernels, Storage::Float64, &operands, 1) };
+    let shown = |values: &[f64]| values.iter().map(|v| format!("{v:?}")).collect::<Vec<_>>();
+    let results: Vec<String> = results[..ufunc.kernels.outputs]
+        .iter()
+        .map(|result| format!("np.float64({})", format!("{result:?}").replace("NaN", "nan")))
+        .collect();
+    let results = match results.as_slice() {
+        [one] => one.clone(),
+        several => format!("({})", several.join(", ")),
+    };
+    format!(
+        "\nExamples\n--------\n>>> from actgrad.ufuncs import {name}\n>>> {name}({})\n{results}\n",
+        shown(&inputs).join(", "),
+        name = ufunc.name
+    )
+}
