@@ -7,7 +7,7 @@ from typing import Any, NamedTuple, NoReturn, TypedDict
 import numpy as np
 import numpy.typing as npt
 
-from actgrad import _core
+from actgrad import _core, _threads
 from actgrad._reduction import gradient_of_parameter
 from actgrad.errors import ActgradTypeError, ActgradValueError
 
@@ -110,7 +110,10 @@ class ParametrisedForm:
                 f"{self.ufunc.__name__}: got {len(operands)} operands; wanted {self._operands} "
                 "before the parameters"
             )
-        return self.ufunc(*operands[: self._operands], *values, **keywords)
+        operands = (*operands[: self._operands], *values)
+        if any(type(value) is np.ndarray and value.ndim for value in values):
+            return _threads.call(self.ufunc, operands, keywords)
+        return self.ufunc(*operands, **keywords)
 
     def parameters_of(self, positional: tuple[Any, ...], keywords: dict[str, Any]) -> list[Any]:
         """Return the value of every parameter, taking those given out of `keywords`."""

@@ -3,7 +3,7 @@
 import difflib
 from types import MappingProxyType
 
-from actgrad import _core
+from actgrad import _core, frameworks
 from actgrad.activation import Activation
 from actgrad.errors import ActgradKeyError
 
@@ -45,8 +45,14 @@ def get(name: str) -> Activation:
     key = str(name).strip().lower().replace("-", "_").replace(" ", "_")
     found = _BY_NAME.get(key)
     if found is None:
+        counterpart = frameworks.find(key)
         near = difflib.get_close_matches(key, _BY_NAME, n=3)
-        hint = f"did you mean {' or '.join(near)}?" if near else "see actgrad.activations()"
+        if counterpart is not None and counterpart.activation in _ACTIVATIONS:
+            hint = frameworks.explain(counterpart)
+        elif near:
+            hint = f"did you mean {' or '.join(near)}?"
+        else:
+            hint = "see actgrad.activations()"
         raise ActgradKeyError(f"no activation is named {name!r}; {hint}")
     return found
 
