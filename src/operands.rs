@@ -5,7 +5,9 @@
 //! is one kernel for each function and precision. Large calls are split over threads where the
 //! operands allow it.
 
+use core::marker::PhantomData;
 use core::mem::{MaybeUninit, size_of};
+use core::ops::Range;
 use core::ptr::{null, null_mut};
 
 use half::slice::HalfFloatSliceExt;
@@ -13,7 +15,7 @@ use half::{bf16, f16};
 
 use crate::float_status::FloatStatus;
 use crate::math::Number;
-use crate::simd::{Input, Kernel, MAX_INPUTS, MAX_OUTPUTS};
+use crate::simd::{Input, Kernel, Level, MAX_INPUTS, MAX_OUTPUTS, Task};
 use crate::threads;
 
 /// A storage format of array elements.
@@ -43,6 +45,8 @@ impl Storage {
 pub struct Kernels {
     pub inputs: usize,
     pub outputs: usize,
+    /// The instruction set the loops are compiled for.
+    pub level: Level,
     /// `None` where float32 operands are computed in float64 and rounded once.
     pub single: Option<Kernel<f32>>,
     pub double: Kernel<f64>,
@@ -166,19 +170,21 @@ unsafe fn compute_range(
     unsafe {
         match (storage, kernels.single) {
             (Storage::Float32, Some(kernel)) => {
-                run::<f32, f32>(kernel, inputs, outputs, start, length)
+                run::<f32, f32>(kernels, kernel, inputs, outputs, start, length)
             }
             (Storage::Float32, None) => {
-                run::<f32, f64>(kernels.double, inputs, outputs, start, length)
+                run::<f32, f64>(kernels, kernels.double, inputs, outputs, start, length)
             }
             (Storage::Float64, _) => {
-                run::<f64, f64>(kernels.double, inputs, outputs, start, length)
+                run::<f64, f64>(kernels, kernels.double, inputs, outputs, start, length)
             }
+            // Half formats: in float32 where a kernel for it exists, and again in float64 where
+            // that leaves the rounding open.
             (Storage::Float16, _) => {
-                run::<f16, f64>(kernels.double, inputs, outputs, start, length)
+                run_half::<f16>(kernels, inputs, outputs, start..start + length)
             }
             (Storage::Bfloat16, _) => {
-                run::<bf16, f64>(kernels.double, inputs, outputs, start, length)
+                run_half::<bf16>(kernels, inputs, outputs, start..start + length)
             }
         }
     }
@@ -211,11 +217,13 @@ impl<T: Number> Element<T> for T {
 impl Element<f64> for f32 {
     const NATIVE: bool = false;
     const ZERO: f32 = 0.0;
+    #[inline(always)]
     fn widen(from: &[f32], to: &mut [f64]) {
         for (to, &from) in to.iter_mut().zip(from) {
             *to = f64::from(from);
         }
     }
+    #[inline(always)]
     fn narrow(from: &[f64], to: &mut [f32]) {
         for (to, &from) in to.iter_mut().zip(from) {
             *to = from as f32;
@@ -223,17 +231,44 @@ impl Element<f64> for f32 {
     }
 }
 
+/// A 16-bit format.
+trait Half: Element<f64> + Element<f32> {
+    const ZERO: Self;
+    fn to_bits(self) -> u16;
+}
+
 macro_rules! implement_half {
     ($half:ident) => {
+        impl Half for $half {
+            const ZERO: $half = $half::ZERO;
+            #[inline(always)]
+            fn to_bits(self) -> u16 {
+                self.to_bits()
+            }
+        }
+        impl Element<f32> for $half {
+            const NATIVE: bool = false;
+            const ZERO: $half = $half::ZERO;
+            #[inline(always)]
+            fn widen(from: &[$half], to: &mut [f32]) {
+                from.convert_to_f32_slice(to);
+            }
+            #[inline(always)]
+            fn narrow(from: &[f32], to: &mut [$half]) {
+                to.convert_from_f32_slice(from);
+            }
+        }
         impl Element<f64> for $half {
             const NATIVE: bool = false;
             const ZERO: $half = $half::ZERO;
+            #[inline(always)]
             fn widen(from: &[$half], to: &mut [f64]) {
                 let mut single = [0.0_f32; CHUNK];
                 let single = &mut single[..from.len()];
                 from.convert_to_f32_slice(single);
                 <f32 as Element<f64>>::widen(single, to);
             }
+            #[inline(always)]
             fn narrow(from: &[f64], to: &mut [$half]) {
                 let mut single = [0.0_f32; CHUNK];
                 let single = &mut single[..from.len()];
@@ -269,6 +304,7 @@ fn round_to_odd(value: f64) -> f32 {
 /// As [`compute`], with `E` the storage, for the elements `start .. start + count`.
 #[inline]
 unsafe fn run<E: Element<T>, T: Number>(
+    kernels: &Kernels,
     kernel: Kernel<T>,
     inputs: &[Operand],
     outputs: &[Operand],
@@ -281,8 +317,9 @@ unsafe fn run<E: Element<T>, T: Number>(
         && outputs.iter().all(contiguous)
         && inputs.iter().all(|input| contiguous(input) || input.stride == 0);
     if !direct {
-        // SAFETY: passed on from the caller.
-        unsafe { run_buffered::<E, T>(kernel, inputs, outputs, start, count) };
+        let range = start..start + count;
+        let stored = PhantomData;
+        kernels.level.run(BufferedTask::<E, T> { kernel, inputs, outputs, range, stored });
         return;
     }
     let mut kernel_inputs = [Input::<T> { pointer: null(), repeated: false }; MAX_INPUTS];
@@ -297,49 +334,274 @@ unsafe fn run<E: Element<T>, T: Number>(
     unsafe { kernel(count, kernel_inputs.as_ptr(), kernel_outputs.as_ptr()) };
 }
 
-/// # Safety
-/// As [`run`].
-#[inline(never)]
-unsafe fn run_buffered<E: Element<T>, T: Number>(
+/// A call whose operands pass through the buffer. Made only where [`run`]'s contract holds.
+struct BufferedTask<'a, E, T> {
     kernel: Kernel<T>,
+    inputs: &'a [Operand],
+    outputs: &'a [Operand],
+    range: Range<usize>,
+    stored: PhantomData<E>,
+}
+
+impl<E: Element<T>, T: Number> Task for BufferedTask<'_, E, T> {
+    #[inline(always)]
+    fn run(self) {
+        let mut buffers = Buffers::<T>::new();
+        let (kernel_inputs, kernel_outputs) = buffers.operands(self.inputs);
+        let mut start = self.range.start;
+        while start < self.range.end {
+            let length = (self.range.end - start).min(CHUNK);
+            // SAFETY: `length` elements of every operand are accessible, one where it is repeated,
+            // and the buffers hold CHUNK.
+            unsafe {
+                for (input, buffer) in self.inputs.iter().zip(&kernel_inputs) {
+                    let needed = if buffer.repeated { 1 } else { length };
+                    load::<E, T>(input.advanced(start), buffer.pointer.cast_mut(), needed);
+                }
+                (self.kernel)(length, kernel_inputs.as_ptr(), kernel_outputs.as_ptr());
+                for (output, &buffer) in self.outputs.iter().zip(&kernel_outputs) {
+                    store::<E, T>(buffer, output.advanced(start), length);
+                }
+            }
+            start += length;
+        }
+    }
+}
+
+/// Memory for a chunk of every operand, not initialised.
+struct Buffers<T>([MaybeUninit<[T; CHUNK]>; MAX_INPUTS + MAX_OUTPUTS]);
+
+impl<T: Number> Buffers<T> {
+    #[inline(always)]
+    fn new() -> Self {
+        Buffers([const { MaybeUninit::uninit() }; MAX_INPUTS + MAX_OUTPUTS])
+    }
+
+    /// The buffers as the operands of a kernel, repeated where the inputs are.
+    #[inline(always)]
+    fn operands(&mut self, inputs: &[Operand]) -> ([Input<T>; MAX_INPUTS], [*mut T; MAX_OUTPUTS]) {
+        let mut pointers = self.0.each_mut().map(|buffer| buffer.as_mut_ptr().cast::<T>());
+        let mut kernel_inputs = [Input::<T> { pointer: null(), repeated: false }; MAX_INPUTS];
+        for (k, input) in kernel_inputs.iter_mut().enumerate() {
+            let repeated = inputs.get(k).is_some_and(|operand| operand.stride == 0);
+            *input = Input { pointer: pointers[k], repeated };
+        }
+        pointers.rotate_left(MAX_INPUTS);
+        let mut kernel_outputs = [null_mut(); MAX_OUTPUTS];
+        kernel_outputs.copy_from_slice(&pointers[..MAX_OUTPUTS]);
+        (kernel_inputs, kernel_outputs)
+    }
+}
+
+/// Computes a range of half-precision elements.
+///
+/// # Safety
+/// As [`compute_range`], with `H` the storage.
+unsafe fn run_half<H: Half>(
+    kernels: &Kernels,
     inputs: &[Operand],
     outputs: &[Operand],
-    start: usize,
-    count: usize,
+    range: Range<usize>,
 ) {
-    let mut buffers = [const { MaybeUninit::<[T; CHUNK]>::uninit() }; MAX_INPUTS + MAX_OUTPUTS];
-    let mut kernel_inputs = [Input::<T> { pointer: null(), repeated: false }; MAX_INPUTS];
-    let mut kernel_outputs = [null_mut::<T>(); MAX_OUTPUTS];
-    let (input_buffers, output_buffers) = buffers.split_at_mut(MAX_INPUTS);
-    for ((to, input), buffer) in kernel_inputs.iter_mut().zip(inputs).zip(&mut *input_buffers) {
-        *to = Input { pointer: buffer.as_ptr().cast(), repeated: input.stride == 0 };
-    }
-    for (to, buffer) in kernel_outputs.iter_mut().zip(output_buffers) {
-        *to = buffer.as_mut_ptr().cast();
-    }
-    let end = start + count;
-    let mut start = start;
-    while start < end {
-        let length = (end - start).min(CHUNK);
-        for (input, buffer) in inputs.iter().zip(&mut *input_buffers) {
-            let needed = if input.stride == 0 { 1 } else { length };
-            // SAFETY: `needed` elements of the operand are readable, and the buffer holds CHUNK.
-            unsafe { load::<E, T>(input.advanced(start), buffer.as_mut_ptr().cast(), needed) };
+    let (double, half) = (kernels.double, PhantomData::<H>);
+    match kernels.single {
+        Some(kernel) => {
+            kernels.level.run(HalfTask { kernel, double, inputs, outputs, range, half });
         }
-        // SAFETY: the buffers hold `length` elements each.
-        unsafe { kernel(length, kernel_inputs.as_ptr(), kernel_outputs.as_ptr()) };
-        for (output, buffer) in outputs.iter().zip(kernel_outputs) {
-            // SAFETY: the kernel has written `length` elements to the buffer.
-            unsafe { store::<E, T>(buffer, output.advanced(start), length) };
+        None => {
+            let kernel = double;
+            kernels.level.run(HalfTask { kernel, double, inputs, outputs, range, half });
         }
-        start += length;
     }
+}
+
+/// A call on half-precision operands, computed in the precision `T` and, where that leaves the
+/// rounding open, in float64. Made only where [`run_half`]'s contract holds.
+struct HalfTask<'a, H, T> {
+    kernel: Kernel<T>,
+    double: Kernel<f64>,
+    inputs: &'a [Operand],
+    outputs: &'a [Operand],
+    range: Range<usize>,
+    half: PhantomData<H>,
+}
+
+impl<H: Half + Element<T>, T: Settling> Task for HalfTask<'_, H, T> {
+    #[inline(always)]
+    fn run(self) {
+        let mut buffers = Buffers::<T>::new();
+        let (kernel_inputs, kernel_outputs) = buffers.operands(self.inputs);
+        let mut start = self.range.start;
+        while start < self.range.end {
+            let length = (self.range.end - start).min(CHUNK);
+            // SAFETY: `length` elements of every operand are accessible, one where it is repeated,
+            // and the buffers hold CHUNK; the kernel has written its outputs when they are read.
+            unsafe {
+                for (input, buffer) in self.inputs.iter().zip(&kernel_inputs) {
+                    let needed = if buffer.repeated { 1 } else { length };
+                    load::<H, T>(input.advanced(start), buffer.pointer.cast_mut(), needed);
+                }
+                (self.kernel)(length, kernel_inputs.as_ptr(), kernel_outputs.as_ptr());
+                let mut rounded = [[<H as Half>::ZERO; CHUNK]; MAX_OUTPUTS];
+                let mut open = [false; CHUNK];
+                let mut any_open = false;
+                for (k, rounded) in rounded.iter_mut().enumerate().take(self.outputs.len()) {
+                    let values = core::slice::from_raw_parts(kernel_outputs[k], length);
+                    any_open |= round_where_settled(values, rounded, &mut open);
+                }
+                if any_open {
+                    self.settle(&kernel_inputs, &open[..length], &mut rounded);
+                }
+                for (output, rounded) in self.outputs.iter().zip(&rounded) {
+                    scatter(&rounded[..length], output.advanced(start));
+                }
+            }
+            start += length;
+        }
+    }
+}
+
+impl<H: Half, T: Settling> HalfTask<'_, H, T> {
+    /// Computes the open elements of a chunk in float64.
+    ///
+    /// # Safety
+    /// The inputs hold an element for each of `open`, or one where they are repeated.
+    #[cold]
+    unsafe fn settle(
+        &self,
+        inputs: &[Input<T>; MAX_INPUTS],
+        open: &[bool],
+        rounded: &mut [[H; CHUNK]; MAX_OUTPUTS],
+    ) {
+        for lane in (0..open.len()).filter(|&lane| open[lane]) {
+            let mut point = [0.0; MAX_INPUTS];
+            for (operand, input) in point.iter_mut().zip(&inputs[..self.inputs.len()]) {
+                let lane = if input.repeated { 0 } else { lane };
+                // SAFETY: as the caller vouches.
+                *operand = unsafe { *input.pointer.add(lane) }.to_f64();
+            }
+            let results = self.at(&point);
+            for (k, rounded) in rounded.iter_mut().enumerate().take(self.outputs.len()) {
+                let result = self.off_the_tie(&point, k, results[k]);
+                <H as Element<f64>>::narrow(&[result], &mut rounded[lane..=lane]);
+            }
+        }
+    }
+
+    /// The results in float64 at one point.
+    fn at(&self, point: &[f64; MAX_INPUTS]) -> [f64; MAX_OUTPUTS] {
+        let mut results = [0.0; MAX_OUTPUTS];
+        let inputs = point.each_ref().map(|operand| Input { pointer: operand, repeated: true });
+        let outputs = results.each_mut().map(|result| result as *mut f64);
+        // SAFETY: one element of each operand.
+        unsafe { (self.double)(1, inputs.as_ptr(), outputs.as_ptr()) };
+        results
+    }
+
+    /// A result half-way between two numbers of the format, moved to the side the exact one is on.
+    ///
+    /// Near zero a function is `c x^p (1 + a x^q ...)` with a deviation that float64 cannot show:
+    /// `silu(x) = x/2 + x^2/4` lies above the tie at `x/2`. Where x is scaled up by a power of two
+    /// the deviation has the same sign and can be seen. A product of a gradient scales exactly.
+    fn off_the_tie(&self, point: &[f64; MAX_INPUTS], k: usize, result: f64) -> f64 {
+        const NEAR_ZERO: f64 = 1.0 / 256.0;
+        let x = point[0].abs();
+        let tie = !<f64 as Settling>::settles::<H>(result);
+        if !(tie && x > 0.0 && x < NEAR_ZERO) {
+            return result;
+        }
+        let scale = f64::from_bits((NEAR_ZERO / x).to_bits() & f64::INFINITY.to_bits());
+        let mut scaled = *point;
+        scaled[0] *= scale;
+        let seen = self.at(&scaled)[k];
+        for expected in [result * scale, result * scale * scale] {
+            let deviation = seen - expected;
+            if deviation.abs() < expected.abs() / 16.0 {
+                return match deviation {
+                    deviation if deviation > 0.0 => result.next_up(),
+                    deviation if deviation < 0.0 => result.next_down(),
+                    _ => result,
+                };
+            }
+        }
+        result
+    }
+}
+
+/// A precision in which results for a half format are computed, with an error that is known.
+trait Settling: Number {
+    /// A kernel's result, or its product with a gradient, is at most this many ulps off.
+    const MARGIN: Self::Bits;
+    type Bits;
+    fn to_f64(self) -> f64;
+    /// The numbers `MARGIN` ulps nearer to zero and farther from it; a zero is exact.
+    fn neighbours(self) -> (Self, Self);
+
+    /// Whether everything within the margin rounds alike.
+    fn settles<H: Half + Element<Self>>(self) -> bool {
+        let (low, high) = self.neighbours();
+        let mut rounded = [<H as Half>::ZERO; 2];
+        <H as Element<Self>>::narrow(&[low, high], &mut rounded);
+        rounded[0].to_bits() == rounded[1].to_bits()
+    }
+}
+
+macro_rules! implement_settling {
+    ($float:ident, $bits:ident, $margin:literal) => {
+        impl Settling for $float {
+            type Bits = $bits;
+            const MARGIN: $bits = $margin;
+            #[inline(always)]
+            fn to_f64(self) -> f64 {
+                self.into()
+            }
+            #[inline(always)]
+            fn neighbours(self) -> (Self, Self) {
+                const SIGN: $bits = 1 << ($bits::BITS - 1);
+                const INFINITY: $bits = $float::INFINITY.to_bits();
+                let (sign, magnitude) = (self.to_bits() & SIGN, self.to_bits() & !SIGN);
+                let farther = (magnitude + Self::MARGIN).min(INFINITY);
+                let farther = if magnitude == 0 { 0 } else { farther };
+                let nearer = magnitude.saturating_sub(Self::MARGIN);
+                ($float::from_bits(sign | nearer), $float::from_bits(sign | farther))
+            }
+        }
+    };
+}
+// Twice what the promises allow for a product: 1 ulp of the factor, which the product may double,
+// and its own rounding. In float64 only a result next to a tie is in question.
+implement_settling!(f32, u32, 4);
+implement_settling!(f64, u64, 4);
+
+/// Rounds results to a half format; marks those whose error leaves the rounding open, and says
+/// whether there are any.
+#[inline(always)]
+fn round_where_settled<H: Half + Element<T>, T: Settling>(
+    values: &[T],
+    rounded: &mut [H; CHUNK],
+    open: &mut [bool; CHUNK],
+) -> bool {
+    let (mut low, mut high) = ([T::ZERO; CHUNK], [T::ZERO; CHUNK]);
+    for ((value, low), high) in values.iter().zip(&mut low).zip(&mut high) {
+        (*low, *high) = value.neighbours();
+    }
+    let mut other = [<H as Half>::ZERO; CHUNK];
+    <H as Element<T>>::narrow(&low[..values.len()], &mut rounded[..values.len()]);
+    <H as Element<T>>::narrow(&high[..values.len()], &mut other[..values.len()]);
+    let mut any = false;
+    for ((a, b), open) in rounded.iter().zip(&other).zip(open).take(values.len()) {
+        let differs = a.to_bits() != b.to_bits();
+        *open |= differs;
+        any |= differs;
+    }
+    any
 }
 
 /// Copies up to `CHUNK` strided elements into a buffer.
 ///
 /// # Safety
 /// `count` elements of `E` are readable at `from`, and `count` of `T` writable at `to`.
+#[inline(always)]
 unsafe fn load<E: Element<T>, T: Number>(from: Operand, to: *mut T, count: usize) {
     // SAFETY: as the caller vouches; the stored elements are gathered before they are converted.
     unsafe {
@@ -362,6 +624,7 @@ unsafe fn load<E: Element<T>, T: Number>(from: Operand, to: *mut T, count: usize
 ///
 /// # Safety
 /// `count` elements of `T` are readable at `from`, and `count` of `E` writable at `to`.
+#[inline(always)]
 unsafe fn store<E: Element<T>, T: Number>(from: *const T, to: Operand, count: usize) {
     // SAFETY: as the caller vouches.
     unsafe {
@@ -372,8 +635,18 @@ unsafe fn store<E: Element<T>, T: Number>(from: *const T, to: Operand, count: us
         }
         let mut narrowed = [E::ZERO; CHUNK];
         E::narrow(from, &mut narrowed[..count]);
-        for (i, element) in narrowed[..count].iter().enumerate() {
-            *to.at(i).cast::<E>() = *element;
-        }
+        scatter(&narrowed[..count], to);
+    }
+}
+
+/// Copies elements to a strided operand.
+///
+/// # Safety
+/// An element of `E` is writable at `to` for each of `from`.
+#[inline(always)]
+unsafe fn scatter<E: Copy>(from: &[E], to: Operand) {
+    for (i, &element) in from.iter().enumerate() {
+        // SAFETY: as the caller vouches.
+        unsafe { *to.at(i).cast::<E>() = element };
     }
 }

@@ -136,6 +136,36 @@ impl Level {
     }
 }
 
+/// Work to be compiled for each instruction set: the loops around the kernels.
+///
+/// `run` is `#[inline(always)]`, and so is what it calls, or it is compiled for none.
+pub trait Task {
+    fn run(self);
+}
+
+impl Level {
+    /// Does the work with the level's instructions, those of AVX2 for AVX-512: conversions and
+    /// copies gain nothing from longer vectors.
+    #[inline]
+    pub fn run(self, task: impl Task) {
+        debug_assert!(self.is_available());
+        match self {
+            // SAFETY: a level is chosen only where the CPU has its instructions.
+            #[cfg(target_arch = "x86_64")]
+            Level::Avx2 | Level::Avx512 => unsafe { task_avx2(task) },
+            _ => task.run(),
+        }
+    }
+}
+
+/// # Safety
+/// The CPU has AVX2 and FMA.
+#[cfg(target_arch = "x86_64")]
+#[target_feature(enable = "avx2,fma")]
+unsafe fn task_avx2(task: impl Task) {
+    task.run();
+}
+
 impl FromStr for Level {
     type Err = String;
 
