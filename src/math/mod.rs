@@ -2,6 +2,7 @@
 
 pub mod double;
 pub mod exp;
+pub mod expm1;
 pub mod real;
 pub mod tanh;
 
