@@ -12,7 +12,7 @@ use super::exp::{ExpConstants, reduce};
 #[inline(always)]
 pub fn expm1_pair<T: ExpConstants>(x: Double<T>) -> Double<T> {
     let hi = x.hi.at_least(T::EXP_LOWEST);
-    let (k, power) = (hi * T::LOG2_E).round_with_power(T::EXP_BIAS);
+    let (k, power) = hi.times_rounded_with_power(T::LOG2_E, T::EXP_BIAS);
     let reduced = expm1_reduced(reduce(hi, x.lo, k));
     let power = power * T::UNBIAS;
     let whole = fast_two_sum(-T::ONE, power);
@@ -20,16 +20,16 @@ pub fn expm1_pair<T: ExpConstants>(x: Double<T>) -> Double<T> {
     fast_two_sum(sum.hi, power.mul_add(reduced.lo, sum.lo + whole.lo))
 }
 
-/// `e^r - 1` for `|r| <= ln(2)/2`, as a pair.
+/// `e^(r.hi + r.lo) - 1` as a pair, for what [`reduce`] gives.
 #[inline(always)]
 pub fn expm1_reduced<T: ExpConstants>(r: Double<T>) -> Double<T> {
     let square = two_product(r.hi, r.hi);
     let leading = fast_two_sum(r.hi, T::HALF * square.hi);
     // EXP_TAIL begins with 1/2.
     let cubic = polynomial(r.hi, &T::EXP_TAIL[1..]);
-    // d/dr e^r = e^r: the part r.lo counts 1 + r.hi times.
+    // d/dr e^r = e^r, about 1 + r + r^2/2: so often counts the part r.lo.
     let dropped = T::HALF.mul_add(square.lo, leading.lo);
-    let dropped = r.lo.mul_add(T::ONE + r.hi, dropped);
+    let dropped = r.lo.mul_add(T::ONE + leading.hi, dropped);
     // |r^3 c(r)| < 0.02 |e^r - 1|: its rounding is 2^-5 of an ulp of the result.
     Double { hi: leading.hi, lo: (square.hi * r.hi).mul_add(cubic, dropped) }
 }
