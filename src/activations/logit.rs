@@ -71,3 +71,43 @@ fn finite<T: Number>(result: T, hi: T) -> T {
 fn at_ends<T: Number>(q: T, result: T, at_zero: T) -> T {
     T::select(q > T::ZERO, result, T::select(q == T::ZERO, at_zero, T::NAN))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::Logit;
+    use crate::activation::{Activation, Jet};
+    use crate::math::Number;
+
+    fn ends<T: Number>() {
+        for (x, sign) in [(T::ZERO, -T::ONE), (-T::ZERO, -T::ONE), (T::ONE, T::ONE)] {
+            let jet = Logit::jet(x, [T::ZERO; 2]);
+            assert!(jet.value == sign * T::INFINITY);
+            assert!(jet.derivative == T::INFINITY);
+            assert!(jet.second_derivative == sign * T::INFINITY);
+        }
+        let jet = Logit::jet(T::HALF, [T::ZERO; 2]);
+        assert!(jet.value == T::ZERO && jet.second_derivative == T::ZERO);
+        assert!(jet.derivative == T::literal(4.0));
+    }
+
+    #[test]
+    fn is_infinite_at_the_ends_and_flat_in_the_middle() {
+        ends::<f32>();
+        ends::<f64>();
+    }
+
+    fn outside<T: Number>() {
+        let above = T::ONE / T::ONE.next_toward_zero();
+        let below = -T::ZERO - T::MIN_POSITIVE.next_toward_zero();
+        for x in [T::NAN, below, -T::ONE, above, T::TWO, T::INFINITY, -T::INFINITY] {
+            let Jet { value, derivative, second_derivative } = Logit::jet(x, [T::ZERO; 2]);
+            assert!(value.is_nan() && derivative.is_nan() && second_derivative.is_nan());
+        }
+    }
+
+    #[test]
+    fn is_nan_outside_its_domain() {
+        outside::<f32>();
+        outside::<f64>();
+    }
+}

@@ -17,7 +17,7 @@ pub struct Sigmoid;
 impl Activation for Sigmoid {
     #[inline(always)]
     fn jet<T: Number>(x: T, _: Parameters<T>) -> Jet<T> {
-        let logistic = Logistic::at(Double::from(x.abs()));
+        let logistic = Logistic::at(Double::from(-x.abs()));
         let Logistic { decay, slope, .. } = logistic;
         let half = T::HALF * x;
         let bend = slope.multiply_round(tanh_pair(half));
@@ -46,7 +46,7 @@ pub struct Tanh;
 impl Activation for Tanh {
     #[inline(always)]
     fn jet<T: Number>(x: T, _: Parameters<T>) -> Jet<T> {
-        let Logistic { decay, slope, .. } = Logistic::at(Double::from(T::TWO * x.abs()));
+        let Logistic { decay, slope, .. } = Logistic::at(Double::from(-(T::TWO * x.abs())));
         let four = T::TWO + T::TWO;
         let value = tanh_pair(x);
         // Eight times the slope before the product: for a subnormal x it is then rounded once.
@@ -66,10 +66,10 @@ impl Activation for Tanh {
     }
 }
 
-/// What the logistic family shares at `t >= 0`.
+/// What the logistic family shares at `t <= 0`.
 #[derive(Clone, Copy)]
 pub(super) struct Logistic<T> {
-    /// `e = exp(-t)`.
+    /// `e = exp(t)`.
     pub decay: Scaled<T>,
     /// `1 / (1 + e)`.
     pub quotient: Double<T>,
@@ -80,12 +80,12 @@ pub(super) struct Logistic<T> {
 impl<T: Number> Logistic<T> {
     #[inline(always)]
     pub fn at(t: Double<T>) -> Self {
-        let decay = exp_decay(t.negate());
+        let decay = exp_decay(t);
         let quotient = decay.to_double().plus_larger(T::ONE).reciprocal();
         Logistic { decay, quotient, slope: decay.mantissa.multiply(quotient.square()) }
     }
 
-    /// `sigmoid(-t)` where `negative`, else `sigmoid(t)`.
+    /// `sigmoid(t)` where `negative`, else `sigmoid(-t)`.
     #[inline(always)]
     pub fn sigmoid(self, negative: bool) -> T {
         // The numerator is e, its power applied last, or 1.

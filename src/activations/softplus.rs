@@ -3,7 +3,7 @@
 use crate::activation::{Activation, Jet, Parameters};
 use crate::activations::sigmoid::{Logistic, Tanh};
 use crate::math::Number;
-use crate::math::double::{Double, fast_two_sum, polynomial, two_product, two_sum};
+use crate::math::double::{Double, fast_two_sum, polynomial, two_product};
 use crate::math::exp::exp_decay;
 use crate::math::expm1::expm1_pair;
 use crate::math::log::log1p_over;
@@ -23,7 +23,7 @@ impl Activation for Softplus {
 
     #[inline(always)]
     fn jet<T: Number>(x: T, [beta, _]: Parameters<T>) -> Jet<T> {
-        let t = magnitude_of_product(x, beta);
+        let t = negative_product(x, beta);
         let logistic = Logistic::at(t);
         let Logistic { decay, slope, .. } = logistic;
         Jet {
@@ -35,18 +35,18 @@ impl Activation for Softplus {
 
     #[inline(always)]
     fn parameter_derivatives<T: Number>(x: T, [beta, _]: Parameters<T>) -> [T; 2] {
-        let t = magnitude_of_product(x, beta);
+        let t = negative_product(x, beta);
         let Logistic { decay, quotient, .. } = Logistic::at(t);
         let first = log1p_over(decay, None);
         let second = t.multiply(decay.mantissa.multiply(quotient));
-        let sum = first.plus(second).divide_round(two_product(beta, beta));
-        [-(sum * T::UNBIAS * decay.power), T::ZERO]
+        let sum = second.plus(first.negate()).divide_round(two_product(beta, beta));
+        [sum * T::UNBIAS * decay.power, T::ZERO]
     }
 
     /// `1 - e^(-beta y)`.
     #[inline(always)]
     fn derivative_from_output<T: Number>(y: T, [beta, _]: Parameters<T>) -> T {
-        -expm1_pair(magnitude_of_product(y, beta).negate()).round()
+        -expm1_pair(negative_product(y, beta)).round()
     }
 }
 
@@ -60,7 +60,7 @@ pub struct LogSigmoid;
 impl Activation for LogSigmoid {
     #[inline(always)]
     fn jet<T: Number>(x: T, _: Parameters<T>) -> Jet<T> {
-        let logistic = Logistic::at(Double::from(x.abs()));
+        let logistic = Logistic::at(Double::from(-x.abs()));
         let Logistic { decay, slope, .. } = logistic;
         Jet {
             value: -ramp_plus(-x, log1p_over(decay, None), decay.power),
@@ -112,13 +112,13 @@ impl Activation for LogCosh {
     }
 }
 
-/// `|x| factor` as a pair, for `factor > 0`; where that is past `EXP_LOWEST`, about its negative.
+/// `-|x| factor` as a pair, for `factor > 0`; past `EXP_LOWEST` about that.
 #[inline(always)]
-fn magnitude_of_product<T: Number>(x: T, factor: T) -> Double<T> {
-    let magnitude = x.abs();
-    let hi = (magnitude * factor).at_most(-T::EXP_LOWEST);
-    // Past the limit the difference may be anything up to infinity.
-    let lo = magnitude.mul_add(factor, -hi).at_most(T::literal(0.000_244_140_625));
+fn negative_product<T: Number>(x: T, factor: T) -> Double<T> {
+    let x = -x.abs();
+    let hi = (x * factor).at_least(T::EXP_LOWEST);
+    // Past the limit the difference may be anything down to -inf.
+    let lo = x.mul_add(factor, -hi).at_least(T::literal(-0.000_244_140_625));
     Double { hi, lo }
 }
 
@@ -128,8 +128,83 @@ fn ramp_plus<T: Number>(x: T, log: Double<T>, power: T) -> T {
     // UNBIAS first: log is 1/beta times a number near 1, and may be large.
     let left = log.round() * T::UNBIAS * power;
     let log = log.scale(power * T::UNBIAS);
-    let sum = two_sum(x, log.hi);
+    let sum = fast_two_sum(log.hi.at_least(x), log.hi.at_most(x));
     // At infinity sum.lo is NaN.
     let right = T::select(x < T::INFINITY, sum.hi + (sum.lo + log.lo), sum.hi);
     T::select(x < T::ZERO, left, right)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{LogCosh, LogSigmoid, Softplus};
+    use crate::activation::{Activation, Jet};
+    use crate::activations::assert_jet;
+    use crate::math::Number;
+
+    fn limits<T: Number>() {
+        let beta = [T::TWO, T::ZERO];
+        let (inf, none) = (T::INFINITY, [T::ZERO; 2]);
+        assert_jet(Softplus::jet(-inf, beta), [0.0, 0.0, 0.0]);
+        assert_jet(Softplus::jet(inf, beta), [f64::INFINITY, 1.0, 0.0]);
+        assert_jet(LogSigmoid::jet(-inf, none), [f64::NEG_INFINITY, 1.0, -0.0]);
+        assert_jet(LogSigmoid::jet(inf, none), [-0.0, 0.0, -0.0]);
+        assert_jet(LogCosh::jet(-inf, none), [f64::INFINITY, -1.0, 0.0]);
+        assert_jet(LogCosh::jet(inf, none), [f64::INFINITY, 1.0, 0.0]);
+        assert_jet(LogCosh::jet(-T::ZERO, none), [0.0, -0.0, 1.0]);
+        for x in [-inf, inf] {
+            assert!(Softplus::parameter_derivatives(x, beta)[0] == T::ZERO);
+        }
+        assert!(Softplus::derivative_from_output(inf, beta) == T::ONE);
+        assert!(Softplus::derivative_from_output(T::ZERO, beta) == T::ZERO);
+        assert!(LogSigmoid::derivative_from_output(-inf, none) == T::ONE);
+        assert!(LogSigmoid::derivative_from_output(-T::ZERO, none) == T::ZERO);
+    }
+
+    #[test]
+    fn reaches_its_limits() {
+        limits::<f32>();
+        limits::<f64>();
+    }
+
+    /// No intermediate product overflows where the result does not.
+    fn huge<T: Number>() {
+        let beta = [T::literal(50.0), T::ZERO];
+        assert_jet(Softplus::jet(-T::MAX, beta), [0.0, 0.0, 0.0]);
+        assert!(Softplus::jet(T::MAX, beta).value == T::MAX);
+        assert!(Softplus::parameter_derivatives(T::MAX, beta)[0] == T::ZERO);
+        assert!(LogSigmoid::jet(-T::MAX, beta).value == -T::MAX);
+        assert!(LogCosh::jet(-T::MAX, beta).value == T::MAX);
+    }
+
+    #[test]
+    fn stays_finite_at_huge_arguments() {
+        huge::<f32>();
+        huge::<f64>();
+    }
+
+    fn nan<T: Number>() {
+        let (one, none) = ([T::ONE; 2], [T::ZERO; 2]);
+        let jets = [
+            Softplus::jet(T::NAN, one),
+            Softplus::jet(T::ONE, [T::NAN; 2]),
+            Softplus::jet(T::INFINITY, [T::NAN; 2]),
+            Softplus::jet(-T::INFINITY, [T::NAN; 2]),
+            LogSigmoid::jet(T::NAN, none),
+            LogCosh::jet(T::NAN, none),
+        ];
+        for Jet { value, derivative, second_derivative } in jets {
+            assert!(value.is_nan() && derivative.is_nan() && second_derivative.is_nan());
+        }
+        assert!(Softplus::parameter_derivatives(T::NAN, one)[0].is_nan());
+        assert!(Softplus::parameter_derivatives(T::ONE, [T::NAN; 2])[0].is_nan());
+        assert!(Softplus::derivative_from_output(T::NAN, one).is_nan());
+        assert!(Softplus::derivative_from_output(T::ONE, [T::NAN; 2]).is_nan());
+        assert!(LogSigmoid::derivative_from_output(T::NAN, none).is_nan());
+    }
+
+    #[test]
+    fn propagates_nan() {
+        nan::<f32>();
+        nan::<f64>();
+    }
 }

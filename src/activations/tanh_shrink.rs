@@ -67,7 +67,7 @@ impl Activation for Lisht {
     fn jet<T: Number>(x: T, _: Parameters<T>) -> Jet<T> {
         let magnitude = x.abs();
         let tanh = tanh_pair(magnitude);
-        let Logistic { decay, slope, .. } = Logistic::at(Double::from(T::TWO * magnitude));
+        let Logistic { decay, slope, .. } = Logistic::at(Double::from(-(T::TWO * magnitude)));
         let power = decay.power * T::UNBIAS;
         // What x multiplies vanishes long before the limit.
         let limited = magnitude.at_most(T::literal(1024.0));
@@ -100,4 +100,61 @@ fn one_minus_product<T: Number>(x: T, t: Double<T>) -> Double<T> {
     let tail = polynomial(offset.hi, T::LISHT_TAIL);
     let ratio = Double { hi: z.hi, lo: (offset.hi * offset.hi).mul_add(tail, z.lo) };
     Double::select(rough.abs() < T::literal(0.125), offset.multiply(ratio).negate(), far)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Lisht, TanhShrink};
+    use crate::activation::{Activation, Jet};
+    use crate::activations::assert_jet;
+    use crate::math::Number;
+
+    fn limits<T: Number>() {
+        let none = [T::ZERO; 2];
+        let (inf, minus_inf) = (f64::INFINITY, f64::NEG_INFINITY);
+        assert_jet(TanhShrink::jet(-T::INFINITY, none), [minus_inf, 1.0, -0.0]);
+        assert_jet(TanhShrink::jet(T::INFINITY, none), [inf, 1.0, 0.0]);
+        for zero in [-T::ZERO, T::ZERO] {
+            let Jet { value, derivative, second_derivative } = TanhShrink::jet(zero, none);
+            assert!(value == zero && T::ONE.copysign(value) == T::ONE.copysign(zero));
+            assert!(derivative == T::ZERO && second_derivative == T::ZERO);
+        }
+        assert_jet(Lisht::jet(-T::INFINITY, none), [inf, -1.0, -0.0]);
+        assert_jet(Lisht::jet(T::INFINITY, none), [inf, 1.0, -0.0]);
+        assert_jet(Lisht::jet(-T::ZERO, none), [0.0, -0.0, 2.0]);
+        assert!(TanhShrink::jet(-T::MAX, none).value == -T::MAX);
+        assert!(Lisht::jet(-T::MAX, none).value == T::MAX);
+    }
+
+    #[test]
+    fn reaches_its_limits() {
+        limits::<f32>();
+        limits::<f64>();
+    }
+
+    /// The smallest number doubles under a slope of 2.
+    fn smallest<T: Number>() {
+        let smallest = (1..T::DIGITS).fold(T::MIN_POSITIVE, |number, _| T::HALF * number);
+        assert!(Lisht::jet(-smallest, [T::ZERO; 2]).derivative == -(smallest + smallest));
+    }
+
+    #[test]
+    fn keeps_the_smallest_number() {
+        smallest::<f32>();
+        smallest::<f64>();
+    }
+
+    fn nan<T: Number>() {
+        let none = [T::ZERO; 2];
+        for jet in [TanhShrink::jet(T::NAN, none), Lisht::jet(T::NAN, none)] {
+            let Jet { value, derivative, second_derivative } = jet;
+            assert!(value.is_nan() && derivative.is_nan() && second_derivative.is_nan());
+        }
+    }
+
+    #[test]
+    fn propagates_nan() {
+        nan::<f32>();
+        nan::<f64>();
+    }
 }
