@@ -10,7 +10,7 @@ use crate::activation::{
     FirstParameterDerivative, Form, Projection, SecondDerivative, SecondParameterDerivative, Value,
     ValueAndDerivative,
 };
-use crate::activations::{relu, sigmoid};
+use crate::activations::{logit, relu, sigmoid, softplus, tanh_shrink};
 use crate::operands::Kernels;
 use crate::simd::{ElementFunction, Level};
 
@@ -160,6 +160,12 @@ pub static CATALOGUE: &[Row] = &[
         ..row::<sigmoid::Sigmoid>("sigmoid", r"\frac{1}{1 + e^{-x}}")
     },
     Row {
+        aliases: &["logsigmoid"],
+        range: "(-inf, 0)",
+        from_output: FromOutput::Accurate,
+        ..row::<softplus::LogSigmoid>("log_sigmoid", r"-\log(1 + e^{-x})")
+    },
+    Row {
         range: "(-1, 1)",
         from_output: FromOutput::LosesTail,
         ..row::<sigmoid::Tanh>("tanh", r"\tanh x")
@@ -170,4 +176,18 @@ pub static CATALOGUE: &[Row] = &[
         from_output: FromOutput::Accurate,
         ..row::<relu::Relu>("relu", r"\max(x, 0)")
     },
+    Row {
+        parameters: &[Parameter { name: "beta", default: Some(1.0), range: Range::Positive }],
+        range: "(0, inf)",
+        from_output: FromOutput::Accurate,
+        ..row::<softplus::Softplus>("softplus", r"\frac{1}{\beta} \log(1 + e^{\beta x})")
+    },
+    Row {
+        aliases: &["tanhshrink"],
+        range: "(-inf, inf)",
+        ..row::<tanh_shrink::TanhShrink>("tanh_shrink", r"x - \tanh x")
+    },
+    Row { range: "[0, inf)", ..row::<tanh_shrink::Lisht>("lisht", r"x \tanh x") },
+    Row { range: "[0, inf)", ..row::<softplus::LogCosh>("log_cosh", r"\log \cosh x") },
+    Row { range: "(-inf, inf)", ..row::<logit::Logit>("logit", r"\log \frac{x}{1 - x}") },
 ];

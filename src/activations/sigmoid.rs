@@ -17,15 +17,12 @@ pub struct Sigmoid;
 impl Activation for Sigmoid {
     #[inline(always)]
     fn jet<T: Number>(x: T, _: Parameters<T>) -> Jet<T> {
-        let Logistic { decay, quotient, slope } = Logistic::at(x.abs());
-        let negative = x < T::ZERO;
-        // The numerator is 1 for x >= 0, and e, its power applied last, for x < 0.
-        let numerator = Double::select(negative, decay.mantissa, Double::from(T::ONE));
-        let power = T::select(negative, decay.power, T::UNBIAS.reciprocal());
+        let logistic = Logistic::at(Double::from(-x.abs()));
+        let Logistic { decay, slope, .. } = logistic;
         let half = T::HALF * x;
         let bend = slope.multiply_round(tanh_pair(half));
         Jet {
-            value: numerator.multiply_round(quotient) * power * T::UNBIAS,
+            value: logistic.sigmoid(x < T::ZERO),
             derivative: slope.round() * decay.power * T::UNBIAS,
             second_derivative: -(bend * decay.power * T::UNBIAS),
         }
@@ -49,7 +46,7 @@ pub struct Tanh;
 impl Activation for Tanh {
     #[inline(always)]
     fn jet<T: Number>(x: T, _: Parameters<T>) -> Jet<T> {
-        let Logistic { decay, slope, .. } = Logistic::at(T::TWO * x.abs());
+        let Logistic { decay, slope, .. } = Logistic::at(Double::from(-(T::TWO * x.abs())));
         let four = T::TWO + T::TWO;
         let value = tanh_pair(x);
         // Eight times the slope before the product: for a subnormal x it is then rounded once.
@@ -69,21 +66,31 @@ impl Activation for Tanh {
     }
 }
 
-/// What the logistic family shares at `t >= 0`.
-struct Logistic<T> {
-    /// `e = exp(-t)`.
-    decay: Scaled<T>,
+/// What the logistic family shares at `t <= 0`.
+#[derive(Clone, Copy)]
+pub(super) struct Logistic<T> {
+    /// `e = exp(t)`.
+    pub decay: Scaled<T>,
     /// `1 / (1 + e)`.
-    quotient: Double<T>,
+    pub quotient: Double<T>,
     /// `m / (1 + e)^2`, with `m` the mantissa of `e`.
-    slope: Double<T>,
+    pub slope: Double<T>,
 }
 
 impl<T: Number> Logistic<T> {
     #[inline(always)]
-    fn at(t: T) -> Self {
-        let decay = exp_decay(Double::from(-t));
+    pub fn at(t: Double<T>) -> Self {
+        let decay = exp_decay(t);
         let quotient = decay.to_double().plus_larger(T::ONE).reciprocal();
         Logistic { decay, quotient, slope: decay.mantissa.multiply(quotient.square()) }
+    }
+
+    /// `sigmoid(t)` where `negative`, else `sigmoid(-t)`.
+    #[inline(always)]
+    pub fn sigmoid(self, negative: bool) -> T {
+        // The numerator is e, its power applied last, or 1.
+        let numerator = Double::select(negative, self.decay.mantissa, Double::from(T::ONE));
+        let power = T::select(negative, self.decay.power, T::UNBIAS.reciprocal());
+        numerator.multiply_round(self.quotient) * power * T::UNBIAS
     }
 }

@@ -16,7 +16,8 @@ pub trait ExpConstants: Real {
     const LN2_LO: Self;
     /// `q` with `exp(r) = 1 + r + r^2 q(r)` on `|r| <= ln(2)/2 + 2^-20`.
     const EXP_TAIL: &'static [Self];
-    /// Below it `exp` is 0 even in the subnormals.
+    /// Below it `exp` is 0 even in the subnormals, and so is its product with up to 2^35 (`f32`) or
+    /// 2^136 (`f64`).
     const EXP_LOWEST: Self;
     /// Powers are kept as `2^(k + EXP_BIAS)`, which is normal for every `k` down to
     /// `EXP_LOWEST`; [`UNBIAS`](Self::UNBIAS) `= 2^-EXP_BIAS` takes it back.
@@ -31,7 +32,7 @@ impl ExpConstants for f32 {
     const LN2_LO: f32 = (core::f64::consts::LN_2 - core::f32::consts::LN_2 as f64) as f32;
     const EXP_TAIL: &'static [f32] =
         &[0.5, 0.16666667, 0.04166651, 0.008333177, 0.0013930502, 0.00019972329];
-    const EXP_LOWEST: f32 = -110.0;
+    const EXP_LOWEST: f32 = -127.0;
     const EXP_BIAS: i32 = 60;
     const UNBIAS: f32 = 1.0 / (1u64 << 60) as f32;
 }
@@ -54,7 +55,7 @@ impl ExpConstants for f64 {
         2.510541135511907e-08,
         2.0920349971431765e-09,
     ];
-    const EXP_LOWEST: f64 = -750.0;
+    const EXP_LOWEST: f64 = -840.0;
     const EXP_BIAS: i32 = 200;
     const UNBIAS: f64 = f64::from_bits((1023 - 200) << 52);
 }
@@ -81,8 +82,8 @@ impl<T: ExpConstants> Scaled<T> {
 /// `e^x` for `x <= 0`.
 ///
 /// Error: relative 2^-28.5 (`f32`), 2^-57.5 (`f64`) of the pair, which is normalised.
-/// Edges: -inf and everything below `EXP_LOWEST` give about 2^-1082 or 2^-159, which rounds to
-/// zero; NaN gives NaN.
+/// Edges: -inf and everything below `EXP_LOWEST` give about 2^-183 (`f32`) or 2^-1211 (`f64`), which
+/// rounds to zero; NaN gives NaN.
 /// Method: `x = k ln 2 + r + d`, `e^(r + d) = (1 + r + r^2 q(r)) (1 + d)`, with `r` and the sum
 /// `1 + r` exact.
 #[inline(always)]

@@ -2,10 +2,12 @@
 
 pub mod double;
 pub mod exp;
+pub mod expm1;
+pub mod log;
 pub mod real;
 pub mod tanh;
 
 /// A working precision with every constant the elementary functions need.
-pub trait Number: real::Real + exp::ExpConstants + tanh::TanhConstants {}
+pub trait Number: real::Real + exp::ExpConstants + log::LogConstants + tanh::TanhConstants {}
 impl Number for f32 {}
 impl Number for f64 {}

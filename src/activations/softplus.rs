@@ -1,0 +1,210 @@
+//! Logarithms of sums of exponentials: softplus, and what is made of it.
+
+use crate::activation::{Activation, Jet, Parameters};
+use crate::activations::sigmoid::{Logistic, Tanh};
+use crate::math::Number;
+use crate::math::double::{Double, fast_two_sum, polynomial, two_product};
+use crate::math::exp::exp_decay;
+use crate::math::expm1::expm1_pair;
+use crate::math::log::log1p_over;
+
+/// `softplus(x) = log(1 + e^(beta x)) / beta`, for `beta > 0`.
+///
+/// Error: value and derivative at most 1 ulp, second derivative at most 2 ulp, for `beta` from
+/// 2^-32 to 2^32.
+/// Edges: NaN gives NaN; 0 and inf at the infinities, with derivatives 0 and 1.
+/// Method: `max(x, 0) + log(1+e)/beta` with `e = exp(-|beta x|)`, `beta x` an exact pair; the
+/// derivatives are those of the logistic function at `beta x`, the second `beta` times; with
+/// respect to `beta`: `-(log(1+e) + |beta x| e/(1+e)) / beta^2`, whose terms do not cancel.
+pub struct Softplus;
+
+impl Activation for Softplus {
+    const PARAMETERS: usize = 1;
+
+    #[inline(always)]
+    fn jet<T: Number>(x: T, [beta, _]: Parameters<T>) -> Jet<T> {
+        let t = negative_product(x, beta);
+        let logistic = Logistic::at(t);
+        let Logistic { decay, slope, .. } = logistic;
+        Jet {
+            value: ramp_plus(x, log1p_over(decay, Some(beta)), decay.power),
+            derivative: logistic.sigmoid(x < T::ZERO),
+            second_derivative: slope.times(beta).round() * T::UNBIAS * decay.power,
+        }
+    }
+
+    #[inline(always)]
+    fn parameter_derivatives<T: Number>(x: T, [beta, _]: Parameters<T>) -> [T; 2] {
+        let t = negative_product(x, beta);
+        let Logistic { decay, quotient, .. } = Logistic::at(t);
+        let first = log1p_over(decay, None);
+        let second = t.multiply(decay.mantissa.multiply(quotient));
+        let sum = second.plus(first.negate()).divide_round(two_product(beta, beta));
+        [sum * T::UNBIAS * decay.power, T::ZERO]
+    }
+
+    /// `1 - e^(-beta y)`.
+    #[inline(always)]
+    fn derivative_from_output<T: Number>(y: T, [beta, _]: Parameters<T>) -> T {
+        -expm1_pair(negative_product(y, beta)).round()
+    }
+}
+
+/// `log_sigmoid(x) = -log(1 + e^-x)`.
+///
+/// Error: value and derivative at most 1 ulp, second derivative at most 2 ulp.
+/// Edges: NaN gives NaN; -inf and -0.0 at the infinities, with derivatives 1 and 0.
+/// Method: `-softplus(-x)`.
+pub struct LogSigmoid;
+
+impl Activation for LogSigmoid {
+    #[inline(always)]
+    fn jet<T: Number>(x: T, _: Parameters<T>) -> Jet<T> {
+        let logistic = Logistic::at(Double::from(-x.abs()));
+        let Logistic { decay, slope, .. } = logistic;
+        Jet {
+            value: -ramp_plus(-x, log1p_over(decay, None), decay.power),
+            derivative: logistic.sigmoid(x > T::ZERO),
+            second_derivative: -(slope.round() * decay.power * T::UNBIAS),
+        }
+    }
+
+    /// `1 - e^y`.
+    #[inline(always)]
+    fn derivative_from_output<T: Number>(y: T, _: Parameters<T>) -> T {
+        -expm1_pair(Double::from(-y.abs())).round()
+    }
+}
+
+/// `log_cosh(x) = log(cosh(x))`.
+///
+/// Error: value and derivative at most 1 ulp, second derivative at most 2 ulp.
+/// Edges: NaN gives NaN; inf at the infinities, with derivatives -1 and 1.
+/// Method: `|x| - log 2 + log(1+e)` with `e = exp(-2|x|)`; below 1/2, where that cancels, an even
+/// polynomial. The derivatives are `tanh` and `tanh'`.
+pub struct LogCosh;
+
+impl Activation for LogCosh {
+    #[inline(always)]
+    fn jet<T: Number>(x: T, parameters: Parameters<T>) -> Jet<T> {
+        let magnitude = x.abs();
+        let e = exp_decay(Double::from(-(T::TWO * magnitude)));
+        let log = log1p_over(e, None).scale(e.power * T::UNBIAS);
+        // log(1+e) < 1/3 above 1/2, and the sum below stays positive: both are in order.
+        let offset = fast_two_sum(-T::LN2_HI, log.hi);
+        let sum = fast_two_sum(magnitude, offset.hi);
+        let rest = sum.lo + (offset.lo + (log.lo - T::LN2_LO));
+        // At infinity rest is NaN.
+        let far = T::select(magnitude < T::INFINITY, sum.hi + rest, sum.hi);
+
+        // Half of x comes first: x^2 may be subnormal.
+        let leading = two_product(magnitude, T::HALF * magnitude);
+        let square = magnitude * magnitude;
+        let quartic = (square * square) * polynomial(square, T::LOG_COSH_TAIL);
+        let near = leading.hi + (leading.lo + quartic);
+
+        let tanh = Tanh::jet(x, parameters);
+        Jet {
+            value: T::select(magnitude < T::HALF, near, far),
+            derivative: tanh.value,
+            second_derivative: tanh.derivative,
+        }
+    }
+}
+
+/// `-|x| factor` as a pair, for `factor > 0`; past `EXP_LOWEST` about that.
+#[inline(always)]
+fn negative_product<T: Number>(x: T, factor: T) -> Double<T> {
+    let x = -x.abs();
+    let hi = (x * factor).at_least(T::EXP_LOWEST);
+    // Past the limit the difference may be anything down to -inf.
+    let lo = x.mul_add(factor, -hi).at_least(T::literal(-0.000_244_140_625));
+    Double { hi, lo }
+}
+
+/// `max(x, 0) + log power UNBIAS`, rounded once, for a positive `log`.
+#[inline(always)]
+fn ramp_plus<T: Number>(x: T, log: Double<T>, power: T) -> T {
+    // UNBIAS first: log is 1/beta times a number near 1, and may be large.
+    let left = log.round() * T::UNBIAS * power;
+    let log = log.scale(power * T::UNBIAS);
+    let sum = fast_two_sum(log.hi.at_least(x), log.hi.at_most(x));
+    // At infinity sum.lo is NaN.
+    let right = T::select(x < T::INFINITY, sum.hi + (sum.lo + log.lo), sum.hi);
+    T::select(x < T::ZERO, left, right)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{LogCosh, LogSigmoid, Softplus};
+    use crate::activation::{Activation, Jet};
+    use crate::activations::assert_jet;
+    use crate::math::Number;
+
+    fn limits<T: Number>() {
+        let beta = [T::TWO, T::ZERO];
+        let (inf, none) = (T::INFINITY, [T::ZERO; 2]);
+        assert_jet(Softplus::jet(-inf, beta), [0.0, 0.0, 0.0]);
+        assert_jet(Softplus::jet(inf, beta), [f64::INFINITY, 1.0, 0.0]);
+        assert_jet(LogSigmoid::jet(-inf, none), [f64::NEG_INFINITY, 1.0, -0.0]);
+        assert_jet(LogSigmoid::jet(inf, none), [-0.0, 0.0, -0.0]);
+        assert_jet(LogCosh::jet(-inf, none), [f64::INFINITY, -1.0, 0.0]);
+        assert_jet(LogCosh::jet(inf, none), [f64::INFINITY, 1.0, 0.0]);
+        assert_jet(LogCosh::jet(-T::ZERO, none), [0.0, -0.0, 1.0]);
+        for x in [-inf, inf] {
+            assert!(Softplus::parameter_derivatives(x, beta)[0] == T::ZERO);
+        }
+        assert!(Softplus::derivative_from_output(inf, beta) == T::ONE);
+        assert!(Softplus::derivative_from_output(T::ZERO, beta) == T::ZERO);
+        assert!(LogSigmoid::derivative_from_output(-inf, none) == T::ONE);
+        assert!(LogSigmoid::derivative_from_output(-T::ZERO, none) == T::ZERO);
+    }
+
+    #[test]
+    fn reaches_its_limits() {
+        limits::<f32>();
+        limits::<f64>();
+    }
+
+    /// No intermediate product overflows where the result does not.
+    fn huge<T: Number>() {
+        let beta = [T::literal(50.0), T::ZERO];
+        assert_jet(Softplus::jet(-T::MAX, beta), [0.0, 0.0, 0.0]);
+        assert!(Softplus::jet(T::MAX, beta).value == T::MAX);
+        assert!(Softplus::parameter_derivatives(T::MAX, beta)[0] == T::ZERO);
+        assert!(LogSigmoid::jet(-T::MAX, beta).value == -T::MAX);
+        assert!(LogCosh::jet(-T::MAX, beta).value == T::MAX);
+    }
+
+    #[test]
+    fn stays_finite_at_huge_arguments() {
+        huge::<f32>();
+        huge::<f64>();
+    }
+
+    fn nan<T: Number>() {
+        let (one, none) = ([T::ONE; 2], [T::ZERO; 2]);
+        let jets = [
+            Softplus::jet(T::NAN, one),
+            Softplus::jet(T::ONE, [T::NAN; 2]),
+            Softplus::jet(T::INFINITY, [T::NAN; 2]),
+            Softplus::jet(-T::INFINITY, [T::NAN; 2]),
+            LogSigmoid::jet(T::NAN, none),
+            LogCosh::jet(T::NAN, none),
+        ];
+        for Jet { value, derivative, second_derivative } in jets {
+            assert!(value.is_nan() && derivative.is_nan() && second_derivative.is_nan());
+        }
+        assert!(Softplus::parameter_derivatives(T::NAN, one)[0].is_nan());
+        assert!(Softplus::parameter_derivatives(T::ONE, [T::NAN; 2])[0].is_nan());
+        assert!(Softplus::derivative_from_output(T::NAN, one).is_nan());
+        assert!(Softplus::derivative_from_output(T::ONE, [T::NAN; 2]).is_nan());
+        assert!(LogSigmoid::derivative_from_output(T::NAN, none).is_nan());
+    }
+
+    #[test]
+    fn propagates_nan() {
+        nan::<f32>();
+        nan::<f64>();
+    }
+}
