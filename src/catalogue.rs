@@ -10,7 +10,7 @@ use crate::activation::{
     FirstParameterDerivative, Form, Projection, SecondDerivative, SecondParameterDerivative, Value,
     ValueAndDerivative,
 };
-use crate::activations::{logit, relu, sigmoid, softplus, tanh_shrink};
+use crate::activations::{logit, mish, relu, sigmoid, softplus, tanh_shrink};
 use crate::operands::Kernels;
 use crate::simd::{ElementFunction, Level};
 
@@ -188,6 +188,7 @@ pub static CATALOGUE: &[Row] = &[
         ..row::<tanh_shrink::TanhShrink>("tanh_shrink", r"x - \tanh x")
     },
     Row { range: "[0, inf)", ..row::<tanh_shrink::Lisht>("lisht", r"x \tanh x") },
+    Row { range: "[-0.309, inf)", ..row::<mish::Mish>("mish", r"x \tanh(\log(1 + e^x))") },
     Row { range: "[0, inf)", ..row::<softplus::LogCosh>("log_cosh", r"\log \cosh x") },
     Row { range: "(-inf, inf)", ..row::<logit::Logit>("logit", r"\log \frac{x}{1 - x}") },
 ];

@@ -24,6 +24,13 @@ _bfloat16.register_if_installed()
 sigmoid = get("sigmoid")
 tanh = get("tanh")
 relu = get("relu")
+softplus = get("softplus")
+log_sigmoid = get("log_sigmoid")
+log_cosh = get("log_cosh")
+logit = get("logit")
+tanh_shrink = get("tanh_shrink")
+lisht = get("lisht")
+mish = get("mish")
 
 __all__ = [
     "ActgradError",
@@ -36,10 +43,17 @@ __all__ = [
     "derivatives",
     "get",
     "get_num_threads",
+    "lisht",
+    "log_cosh",
+    "log_sigmoid",
+    "logit",
+    "mish",
     "relu",
     "set_num_threads",
     "show_config",
     "sigmoid",
+    "softplus",
     "tanh",
+    "tanh_shrink",
     "ufuncs",
 ]

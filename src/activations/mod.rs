@@ -1,6 +1,7 @@
 //! The activations, one file for each family.
 
 pub mod logit;
+pub mod mish;
 pub mod relu;
 pub mod sigmoid;
 pub mod softplus;

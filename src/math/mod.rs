@@ -7,7 +7,14 @@ pub mod log;
 pub mod real;
 pub mod tanh;
 
-/// A working precision with every constant the elementary functions need.
-pub trait Number: real::Real + exp::ExpConstants + log::LogConstants + tanh::TanhConstants {}
+/// A working precision with every constant the kernels need.
+pub trait Number:
+    real::Real
+    + exp::ExpConstants
+    + log::LogConstants
+    + tanh::TanhConstants
+    + crate::activations::mish::MishConstants
+{
+}
 impl Number for f32 {}
 impl Number for f64 {}
