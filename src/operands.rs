@@ -500,21 +500,30 @@ impl<H: Half, T: Settling> HalfTask<'_, H, T> {
 
     /// A result half-way between two numbers of the format, moved to the side the exact one is on.
     ///
-    /// Near zero a function is `c x^p (1 + a x^q ...)` with a deviation that float64 cannot show:
-    /// `silu(x) = x/2 + x^2/4` lies above the tie at `x/2`. Where x is scaled up by a power of two
-    /// the deviation has the same sign and can be seen. A product of a gradient scales exactly.
+    /// Near zero a function is `c x^p (1 + a x^q ...)`, and far out a line, with a deviation that
+    /// float64 cannot show: `silu(x) = x/2 + x^2/4` lies above the tie at `x/2`, and `x - tanh(x)`
+    /// above the one at `x - 1`. Nearer to 1 the deviation has the same sign and can be seen. A
+    /// product with a gradient scales exactly.
     fn off_the_tie(&self, point: &[f64; MAX_INPUTS], k: usize, result: f64) -> f64 {
-        const NEAR_ZERO: f64 = 1.0 / 256.0;
+        const NEAR: f64 = 1.0 / 256.0;
+        const FAR: f64 = 16.0;
         let x = point[0].abs();
-        let tie = !<f64 as Settling>::settles::<H>(result);
-        if !(tie && x > 0.0 && x < NEAR_ZERO) {
+        let between = !(x < NEAR || x >= FAR);
+        if <f64 as Settling>::settles::<H>(result) || between || x == 0.0 || x.is_infinite() {
             return result;
         }
-        let scale = f64::from_bits((NEAR_ZERO / x).to_bits() & f64::INFINITY.to_bits());
-        let mut scaled = *point;
-        scaled[0] *= scale;
-        let seen = self.at(&scaled)[k];
-        for expected in [result * scale, result * scale * scale] {
+        // A power of two that takes x to [NEAR/2, NEAR] or to [FAR/2, FAR].
+        let target = if x < NEAR { NEAR } else { FAR };
+        let scale = f64::from_bits((target / x).to_bits() & f64::INFINITY.to_bits());
+        let mut moved = *point;
+        moved[0] *= scale;
+        let seen = self.at(&moved)[k];
+        let candidates = if x < NEAR {
+            [result * scale, result * scale * scale]
+        } else {
+            [moved[0] + (result - point[0]), result * scale]
+        };
+        for expected in candidates {
             let deviation = seen - expected;
             if deviation.abs() < expected.abs() / 16.0 {
                 return match deviation {

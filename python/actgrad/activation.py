@@ -27,6 +27,10 @@ FROM_OUTPUT_FORMS: Mapping[str, int] = MappingProxyType(
 )
 
 
+# The type numbers that NumPy gives to dtypes of other packages start here.
+_USER_DEFINED = 256
+
+
 class CatalogueRow(TypedDict):
     """A row of the catalogue as the compiled module hands it over."""
 
@@ -110,6 +114,11 @@ class ParametrisedForm:
                 f"{self.ufunc.__name__}: got {len(operands)} operands; wanted {self._operands} "
                 "before the parameters"
             )
+        # A Python number is weak beside NumPy's own dtypes; beside bfloat16, which NumPy does not
+        # know, it would make the result float32.
+        dtype = getattr(operands[self._operands - 1], "dtype", None)
+        if getattr(dtype, "num", 0) >= _USER_DEFINED:
+            values = [np.asarray(v, dtype) if type(v) in (int, float) else v for v in values]
         operands = (*operands[: self._operands], *values)
         if any(type(value) is np.ndarray and value.ndim for value in values):
             return _threads.call(self.ufunc, operands, keywords)
