@@ -365,7 +365,7 @@ fn report(complaints: &[String]) -> Result<(), String> {
     }
     match complaints.len() {
         0 => Ok(()),
-        1 => Err("one promise is not kept, see above".to_owned()),
-        count => Err(format!("{count} promises are not kept, see above")),
+        1 => Err("one complaint, see above".to_owned()),
+        count => Err(format!("{count} complaints, see above")),
     }
 }
