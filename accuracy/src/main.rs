@@ -1,0 +1,371 @@
+//! The command line: `cargo run --release -p accuracy -- --help`.
+
+use std::collections::BTreeSet;
+use std::num::NonZero;
+use std::path::PathBuf;
+use std::process::{Command, ExitCode};
+
+use accuracy::format::{Bfloat16, Float16, Float32, Float64, Format};
+use accuracy::formulas::{FORMULAS, Form};
+use accuracy::points::{Source, around, hard_places};
+use accuracy::run::{Checkpoints, Runner};
+use accuracy::tables::{
+    self, FORMATS, Measurement, Promise, complaint, home, looseness, promises_path, public_promise,
+    read_promises, read_results, record, results_path, tightened, write_promises,
+};
+use accuracy::trial::{Tally, Trial};
+use actgrad::catalogue::{CATALOGUE, Row};
+use actgrad::simd::Level;
+use clap::{Args, Parser, Subcommand};
+use indicatif::{ProgressBar, ProgressStyle};
+
+/// Measures the error of every kernel of actgrad against references that are not its own.
+#[derive(Parser)]
+#[command(version)]
+struct Arguments {
+    #[command(subcommand)]
+    command: Action,
+}
+
+#[derive(Subcommand)]
+enum Action {
+    /// All 2^16 inputs in float16
+    Float16(Exhaustive),
+    /// All 2^16 inputs in bfloat16
+    Bfloat16(Exhaustive),
+    /// All 2^32 inputs in float32
+    Float32(Exhaustive),
+    /// A sample in float64: dense where it is hard, with a search that climbs from the worst points
+    Float64(Sampled),
+    /// Compare the results on file with promises.tsv
+    Check {
+        /// Rewrite promises.tsv to what the results call for, within the public promise
+        #[arg(long)]
+        tighten: bool,
+    },
+}
+
+#[derive(Args)]
+struct Exhaustive {
+    /// Only one input of so many; the result is shown and not recorded
+    #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u64).range(1..))]
+    stride: u64,
+    #[command(flatten)]
+    options: Options,
+}
+
+#[derive(Args)]
+struct Sampled {
+    /// How many points to try for each form; the result of fewer than 10^8 is shown and not recorded
+    #[arg(long, default_value_t = FULL_SAMPLE, value_parser = clap::value_parser!(u64).range(1..))]
+    points: u64,
+    #[command(flatten)]
+    options: Options,
+}
+
+const FULL_SAMPLE: u64 = 100_000_000;
+
+#[derive(Args)]
+struct Options {
+    /// Only this activation; may be given again
+    #[arg(long = "function", value_name = "NAME")]
+    functions: Vec<String>,
+    /// Only this form; may be given again
+    #[arg(long = "form", value_name = "FORM")]
+    forms: Vec<Form>,
+    /// Threads to use [default: all cores]
+    #[arg(long)]
+    threads: Option<NonZero<usize>>,
+    /// The instruction set whose kernels are tried [default: the best this CPU has]
+    #[arg(long)]
+    level: Option<Level>,
+    /// Fail if an error is larger than promises.tsv allows
+    #[arg(long)]
+    check: bool,
+    /// Record the results in this file, whatever they cover
+    #[arg(long, value_name = "FILE")]
+    output: Option<PathBuf>,
+    /// The commit to name in the results [default: the last one that changed the kernels]
+    #[arg(long)]
+    commit: Option<String>,
+}
+
+fn main() -> ExitCode {
+    let result = match Arguments::parse().command {
+        Action::Float16(arguments) => exhaust::<Float16>(&arguments),
+        Action::Bfloat16(arguments) => exhaust::<Bfloat16>(&arguments),
+        Action::Float32(arguments) => exhaust::<Float32>(&arguments),
+        Action::Float64(arguments) => sample::<Float64>(&arguments),
+        Action::Check { tighten } => check(tighten),
+    };
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(message) => {
+            eprintln!("error: {message}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn exhaust<F: Format>(arguments: &Exhaustive) -> Result<(), String> {
+    let stride = arguments.stride;
+    let source = Source::Patterns { stride, width: F::WIDTH };
+    let is_full = stride == 1;
+    run_all::<F>(&arguments.options, source.len(), is_full, |runner, trial| {
+        let mut tally = runner.run(trial, &source)?;
+        if !is_full {
+            // A slice would miss the hard places.
+            let runner = Runner { checkpoints: None, ..*runner };
+            tally.merge(&runner.run(trial, &around::<F>(&hard_places(trial)?, 64))?);
+        }
+        Ok(tally)
+    })
+}
+
+fn sample<F: Format>(arguments: &Sampled) -> Result<(), String> {
+    let points = arguments.points;
+    let is_full = points >= FULL_SAMPLE;
+    run_all::<F>(&arguments.options, points, is_full, |runner, trial| {
+        let hard = hard_places(trial)?;
+        let mut tally =
+            Runner { checkpoints: None, ..*runner }.run(trial, &around::<F>(&hard, 64))?;
+        let source = Source::Sample { points, domain: trial.formula.domain, hard };
+        tally.merge(&runner.run_and_climb(trial, &source)?);
+        Ok(tally)
+    })
+}
+
+/// The rows of the catalogue that were asked for, and every formula without a row as a note.
+fn chosen_rows(names: &[String]) -> Result<Vec<&'static Row>, String> {
+    if let Some(name) = names.iter().find(|name| CATALOGUE.iter().all(|row| row.name != **name)) {
+        let known: Vec<_> = CATALOGUE.iter().map(|row| row.name).collect();
+        return Err(format!(
+            "there is no activation {name:?} in the catalogue; there are {}",
+            known.join(", ")
+        ));
+    }
+    if names.is_empty() {
+        let without: Vec<_> = FORMULAS
+            .iter()
+            .map(|formula| formula.name)
+            .filter(|name| CATALOGUE.iter().all(|row| row.name != *name))
+            .collect();
+        if !without.is_empty() {
+            eprintln!("note: not in the catalogue, and skipped: {}", without.join(", "));
+        }
+    }
+    Ok(CATALOGUE
+        .iter()
+        .filter(|row| names.is_empty() || names.iter().any(|name| name == row.name))
+        .collect())
+}
+
+/// Runs `work` for every form that was asked for, shows what it finds, and records it.
+fn run_all<F: Format>(
+    options: &Options,
+    inputs: u64,
+    is_full: bool,
+    work: impl Fn(&Runner, &Trial<F>) -> Result<Tally, String>,
+) -> Result<(), String> {
+    let rows = chosen_rows(&options.functions)?;
+    let chosen = |form: &Form| options.forms.is_empty() || options.forms.contains(form);
+    let forms: Vec<Form> = Form::ALL.into_iter().filter(chosen).collect();
+    let level = options.level.unwrap_or_else(Level::best);
+    let mut trials = Vec::new();
+    for row in rows {
+        for &form in &forms {
+            trials.push(Trial::<F>::new(row, form, level)?);
+        }
+    }
+    let commit = options.commit.clone().unwrap_or_else(kernels_commit);
+    let program = last_commit(&["accuracy/src"]);
+    let output = options.output.clone().or_else(|| is_full.then(|| results_path(F::NAME)));
+    let promises = if options.check { read_promises(&promises_path())? } else { Vec::new() };
+
+    // The trials are the threads here: a call inside one takes one.
+    actgrad::threads::set_limit(NonZero::<usize>::MIN);
+    let cores = || std::thread::available_parallelism().map_or(1, NonZero::get);
+    let progress = ProgressBar::new(inputs * trials.len() as u64).with_style(
+        ProgressStyle::with_template(
+            "{wide_bar} {percent:>3}% {human_pos} inputs, {per_sec}, {eta} left | {msg}",
+        )
+        .map_err(|error| error.to_string())?,
+    );
+    // Work on uncommitted code is not gone on with: it may have changed since.
+    let is_named = |commit: &str| !commit.ends_with("-dirty") && commit != "unknown";
+    let keeps = is_full && is_named(&commit) && is_named(&program);
+    let runner = Runner {
+        threads: options.threads.map_or_else(cores, NonZero::get),
+        progress: &progress,
+        checkpoints: keeps.then(|| Checkpoints {
+            folder: home().join("results").join("partial"),
+            code: format!("{commit} {program}"),
+        }),
+    };
+
+    let mut complaints = Vec::new();
+    for trial in &trials {
+        let start = std::time::Instant::now();
+        let tally = work(&runner, trial)?;
+        let measured = measurement(trial, &tally, &commit)?;
+        let nanoseconds =
+            start.elapsed().as_secs_f64() * 1e9 * runner.threads as f64 / tally.inputs as f64;
+        let text = describe(&measured, nanoseconds);
+        progress.suspend(|| println!("{text}"));
+        if options.check {
+            complaints.extend(complaint(&promises, F::NAME, &measured));
+        }
+        if let Some(path) = &output {
+            record(path, measured)?;
+        }
+    }
+    progress.finish_and_clear();
+    report(&complaints)
+}
+
+fn measurement<F: Format>(
+    trial: &Trial<F>,
+    tally: &Tally,
+    commit: &str,
+) -> Result<Measurement, String> {
+    let mut measured = Measurement {
+        function: trial.formula.name.to_owned(),
+        form: trial.form,
+        error: tally.error(),
+        inputs: tally.inputs,
+        misrounded: tally.misrounded,
+        referred: tally.referred,
+        audited: tally.audited,
+        worst_bits: "-".to_owned(),
+        worst_input: "-".to_owned(),
+        got: "-".to_owned(),
+        exact: "-".to_owned(),
+        level: trial.level.name().to_owned(),
+        commit: commit.to_owned(),
+    };
+    if let Some(worst) = tally.worst {
+        let account = trial.account(worst.input)?;
+        if account.error != worst.error {
+            return Err(format!(
+                "{} of {}: the result at {:e} changed while it was looked at",
+                trial.form.name(),
+                trial.formula.name,
+                account.input
+            ));
+        }
+        let digits = F::WIDTH as usize / 4;
+        measured.worst_bits = format!("0x{:0digits$x}", worst.input);
+        measured.worst_input = format!("{:e}", account.input);
+        measured.got = format!("{:e}", account.got);
+        measured.exact = account.exact;
+    }
+    Ok(measured)
+}
+
+fn describe(measured: &Measurement, nanoseconds: f64) -> String {
+    let Measurement {
+        function,
+        form,
+        error,
+        inputs,
+        misrounded,
+        referred,
+        worst_bits,
+        worst_input,
+        ..
+    } = measured;
+    let share = 100.0 * *misrounded as f64 / *inputs as f64;
+    let place =
+        if worst_bits == "-" { String::new() } else { format!(" at {worst_input} ({worst_bits})") };
+    let form = form.name();
+    format!(
+        "{function:<14} {form:<17} {error:.6} ulp{place}; {misrounded} of {inputs} not nearest \
+         ({share:.3}%); {referred} by MPFR; {nanoseconds:.0} ns each"
+    )
+}
+
+/// The last commit that changed one of these paths of the repository, which is marked `-dirty` if
+/// they have changed since.
+fn last_commit(paths: &[&str]) -> String {
+    let git = |arguments: &[&str]| {
+        let mut command = Command::new("git");
+        command.arg("-C").arg(home().join("..")).args(arguments).arg("--").args(paths);
+        let output = command.output().ok().filter(|output| output.status.success())?;
+        Some(String::from_utf8_lossy(&output.stdout).trim().to_owned())
+    };
+    let last = git(&["log", "-1", "--format=%h", "--abbrev=12"]).filter(|hash| !hash.is_empty());
+    match (last, git(&["status", "--porcelain"])) {
+        (Some(hash), Some(changes)) if changes.is_empty() => hash,
+        (Some(hash), _) => hash + "-dirty",
+        (None, _) => "unknown".to_owned(),
+    }
+}
+
+fn kernels_commit() -> String {
+    last_commit(&["src", "Cargo.toml", "Cargo.lock"])
+}
+
+fn check(tighten: bool) -> Result<(), String> {
+    let mut promises = if tighten {
+        read_promises(&promises_path()).unwrap_or_default()
+    } else {
+        read_promises(&promises_path())?
+    };
+    let here = kernels_commit();
+    let mut elsewhere = BTreeSet::new();
+    let mut complaints = Vec::new();
+    for (column, format) in FORMATS.into_iter().enumerate() {
+        let results = read_results(&results_path(format))?;
+        elsewhere.extend(results.iter().map(|m| m.commit.clone()).filter(|commit| *commit != here));
+        for row in CATALOGUE {
+            for form in Form::ALL {
+                let measured = results.iter().find(|m| m.function == row.name && m.form == form);
+                if tighten {
+                    let known =
+                        promises.iter().position(|p| p.function == row.name && p.form == form);
+                    let index = known.unwrap_or_else(|| {
+                        let allowed = FORMATS.map(|format| public_promise(format, form));
+                        promises.push(Promise { function: row.name.to_owned(), form, allowed });
+                        promises.len() - 1
+                    });
+                    if let Some(measured) = measured {
+                        promises[index].allowed[column] = tightened(format, measured);
+                    }
+                }
+                match measured {
+                    None => complaints.push(format!(
+                        "{format} {} of {} is not measured; run `accuracy {format} --function {} --form {}`",
+                        form.name(), row.name, row.name, form.name()
+                    )),
+                    Some(measured) => {
+                        complaints.extend(complaint(&promises, format, measured));
+                        complaints.extend(looseness(&promises, format, measured));
+                    }
+                }
+            }
+        }
+    }
+    if tighten {
+        write_promises(&promises_path(), &mut promises)?;
+    }
+    if !elsewhere.is_empty() {
+        let commits = elsewhere.into_iter().collect::<Vec<_>>().join(", ");
+        eprintln!("note: some results are of other kernels than those here, of {commits}");
+    }
+    let total = CATALOGUE.len() * Form::ALL.len() * FORMATS.len();
+    report(&complaints)?;
+    println!("{total} promises kept, none more than {} ulp too loose", tables::MARGIN);
+    Ok(())
+}
+
+/// Shows every complaint; an error that counts them, if there are any.
+fn report(complaints: &[String]) -> Result<(), String> {
+    for complaint in complaints {
+        println!("{complaint}");
+    }
+    match complaints.len() {
+        0 => Ok(()),
+        1 => Err("one complaint, see above".to_owned()),
+        count => Err(format!("{count} complaints, see above")),
+    }
+}

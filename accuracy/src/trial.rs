@@ -1,0 +1,292 @@
+//! One form of one activation on trial in one format.
+//!
+//! Results come from where a NumPy user's come from: [`actgrad::operands::compute`], with the
+//! catalogue's kernels, contiguous inputs and parameters repeated by stride 0.
+
+use actgrad::catalogue::Row;
+use actgrad::operands::{Kernels, Operand, compute};
+use actgrad::simd::Level;
+
+use crate::arbiter::{Exact, exact, judge, rounded};
+use crate::format::{Bits, Format, decode, encode, nearest};
+use crate::formulas::{Evaluators, Form, Formula, Parameters};
+use crate::reference::Reference;
+use crate::screen::Screen;
+
+/// Errors up to here are not told apart unless they are exactly zero; else every result of a
+/// function that is exact to the last bound would be a new record for MPFR to confirm.
+pub const FLOOR: f64 = 0.001;
+
+/// Inputs computed at a time.
+const BLOCK: usize = 4096;
+
+/// One input in so many, chosen by its bits, has its ball checked against MPFR.
+const AUDIT: u64 = 1 << 15;
+
+pub struct Trial<F: Format> {
+    pub formula: &'static Formula,
+    pub form: Form,
+    /// As values of the format.
+    pub parameters: Parameters,
+    pub level: Level,
+    kernels: Kernels,
+    stored_parameters: [F::Bits; 2],
+}
+
+/// A result worse than any before it.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Worst {
+    pub error: f64,
+    /// The bits of the input.
+    pub input: u64,
+}
+
+/// What was found about some inputs.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Tally {
+    pub inputs: u64,
+    /// Results that are not the nearest float.
+    pub misrounded: u64,
+    /// Inputs MPFR had to decide.
+    pub referred: u64,
+    /// Inputs whose ball was checked against MPFR.
+    pub audited: u64,
+    /// The first of the worst results above [`FLOOR`], judged by MPFR.
+    pub worst: Option<Worst>,
+    /// A bound of the other errors, where it is not above the worst one.
+    pub bound: f64,
+}
+
+impl Tally {
+    /// The largest error, in ulps; where it is not above [`FLOOR`], a bound of it.
+    pub fn error(&self) -> f64 {
+        self.worst.map_or(self.bound, |worst| worst.error)
+    }
+
+    pub fn merge(&mut self, other: &Tally) {
+        self.inputs += other.inputs;
+        self.misrounded += other.misrounded;
+        self.referred += other.referred;
+        self.audited += other.audited;
+        self.bound = self.bound.max(other.bound);
+        if other.worst.is_some() && other.error() > self.limit() {
+            self.worst = other.worst;
+        }
+    }
+
+    /// Errors up to here change nothing but the bound.
+    fn limit(&self) -> f64 {
+        self.worst.map_or(FLOOR, |worst| worst.error)
+    }
+
+    /// Adds an error MPFR has found.
+    fn note(&mut self, error: f64, input: u64) {
+        if error > self.limit() {
+            self.worst = Some(Worst { error, input });
+        } else {
+            self.bound = self.bound.max(error);
+        }
+    }
+}
+
+/// What is known of a single result, for people to read.
+pub struct Account {
+    pub input: f64,
+    pub got: f64,
+    pub exact: String,
+    pub error: f64,
+}
+
+impl<F: Format> Trial<F> {
+    pub fn new(row: &Row, form: Form, level: Level) -> Result<Self, String> {
+        let name = row.name;
+        let formula = Formula::find(name).ok_or_else(|| {
+            format!("{name} is in the catalogue but has no formula; add it to formulas.rs")
+        })?;
+        let ufunc = row
+            .ufuncs(level)
+            .into_iter()
+            .find(|ufunc| ufunc.form == form.name())
+            .ok_or_else(|| format!("{name} has no form {}", form.name()))?;
+        let mut parameters = [0.0; 2];
+        for (k, parameter) in row.parameters.iter().enumerate() {
+            let value = parameter.default.unwrap_or(formula.examples[k]);
+            // By way of float64, as NumPy converts Python's numbers.
+            parameters[k] = nearest::<F>(value);
+        }
+        let stored_parameters = parameters.map(encode::<F>);
+        Ok(Trial { formula, form, parameters, level, kernels: ufunc.kernels, stored_parameters })
+    }
+
+    pub fn evaluators(&self) -> &'static Evaluators {
+        self.formula.evaluators(self.form)
+    }
+
+    pub fn is_in_domain(&self, x: f64) -> bool {
+        x > self.formula.domain.0 && x < self.formula.domain.1
+    }
+
+    /// The exact value at any float, NaN included.
+    pub fn exact(&self, x: f64) -> Result<Exact, String> {
+        if x.is_nan() {
+            return Ok(Exact::Special(f64::NAN));
+        }
+        if !self.is_in_domain(x)
+            && let Some(value) = (self.formula.outside)(x, self.form)
+        {
+            return Ok(Exact::Special(value));
+        }
+        exact::<F>(self.evaluators(), x, self.parameters).map_err(|error| self.blame(&error))
+    }
+
+    /// The number of the format nearest to the exact value.
+    pub fn rounded(&self, x: f64) -> Result<f64, String> {
+        if self.is_in_domain(x) {
+            let mut ball = [F::Number::exact(0.0)];
+            F::Number::evaluate(self.evaluators(), &[x], self.parameters, &mut ball);
+            if let Some(value) = ball[0].rounded::<F>() {
+                return Ok(value);
+            }
+        }
+        Ok(rounded::<F>(&self.exact(x)?))
+    }
+
+    /// The kernel's results.
+    pub fn compute(&self, inputs: &[F::Bits], results: &mut [F::Bits]) {
+        assert_eq!(inputs.len(), results.len());
+        let stride = size_of::<F::Bits>() as isize;
+        let mut operands = vec![Operand { pointer: inputs.as_ptr().cast_mut().cast(), stride }];
+        let parameters = &self.stored_parameters[..self.kernels.inputs - 1];
+        operands.extend(parameters.iter().map(|parameter| Operand {
+            pointer: core::ptr::from_ref(parameter).cast_mut().cast(),
+            stride: 0,
+        }));
+        operands.push(Operand { pointer: results.as_mut_ptr().cast(), stride });
+        // SAFETY: the operands are those of a form without gradients: x, the parameters, one result;
+        // each has `inputs.len()` elements of the format at its stride, and the inputs are only read.
+        unsafe { compute(&self.kernels, F::STORAGE, &operands, inputs.len()) };
+    }
+
+    pub fn account(&self, input: u64) -> Result<Account, String> {
+        let bits = F::Bits::from_pattern(input);
+        let mut result = [F::Bits::default()];
+        self.compute(&[bits], &mut result);
+        let (x, got) = (decode::<F>(bits), decode::<F>(result[0]));
+        let exact = self.exact(x)?;
+        let error = judge::<F>(&exact, got).error;
+        let exact = match exact {
+            Exact::Special(value) => value.to_string(),
+            Exact::Real(enclosure) => enclosure.low.to_string_radix(10, Some(25)),
+        };
+        Ok(Account { input: x, got, exact, error })
+    }
+
+    fn blame(&self, what: &str) -> String {
+        format!("{} of {}: {what}", self.form.name(), self.formula.name)
+    }
+}
+
+/// The working memory of a thread.
+pub struct Bench<F: Format> {
+    xs: Vec<f64>,
+    results: Vec<F::Bits>,
+    balls: Vec<F::Number>,
+    /// Bounds above the worst error so far, and their places in the block.
+    candidates: Vec<(f64, usize)>,
+}
+
+impl<F: Format> Default for Bench<F> {
+    fn default() -> Self {
+        Bench {
+            xs: vec![0.0; BLOCK],
+            results: vec![F::Bits::default(); BLOCK],
+            balls: vec![F::Number::exact(0.0); BLOCK],
+            candidates: Vec::new(),
+        }
+    }
+}
+
+impl<F: Format> Bench<F> {
+    /// Tries every input and adds what is found to the tally.
+    pub fn run(
+        &mut self,
+        trial: &Trial<F>,
+        inputs: &[F::Bits],
+        tally: &mut Tally,
+    ) -> Result<(), String> {
+        inputs.chunks(BLOCK).try_for_each(|block| self.run_block(trial, block, tally))
+    }
+
+    fn run_block(
+        &mut self,
+        trial: &Trial<F>,
+        block: &[F::Bits],
+        tally: &mut Tally,
+    ) -> Result<(), String> {
+        let Bench { xs, results, balls, candidates } = self;
+        let results = &mut results[..block.len()];
+        trial.compute(block, results);
+        let xs = &mut xs[..block.len()];
+        for (x, &bits) in xs.iter_mut().zip(block) {
+            // A formula sees its domain only. 1/2 is in every domain; its ball is not looked at.
+            let value = decode::<F>(bits);
+            *x = if trial.is_in_domain(value) { value } else { 0.5 };
+        }
+        let balls = &mut balls[..block.len()];
+        F::Number::evaluate(trial.evaluators(), xs, trial.parameters, balls);
+
+        for index in 0..block.len() {
+            let input = block[index].pattern();
+            let x = decode::<F>(block[index]);
+            let got = decode::<F>(results[index]);
+            let is_screened = trial.is_in_domain(x);
+            if is_screened && input.wrapping_mul(0x9e37_79b9_7f4a_7c15) < u64::MAX / AUDIT {
+                audit(trial, x, balls[index])?;
+                tally.audited += 1;
+            }
+            match balls[index].screen::<F>(got) {
+                Some(screened) if is_screened => {
+                    tally.misrounded += u64::from(!screened.correct);
+                    if screened.error <= tally.limit() {
+                        tally.bound = tally.bound.max(screened.error);
+                    } else {
+                        candidates.push((screened.error, index));
+                    }
+                }
+                _ => {
+                    tally.referred += u64::from(is_screened);
+                    let verdict = judge::<F>(&trial.exact(x)?, got);
+                    tally.misrounded += u64::from(!verdict.correct);
+                    tally.note(verdict.error, input);
+                }
+            }
+        }
+        tally.inputs += block.len() as u64;
+
+        // The worst first: what MPFR says of it proves most of the others to be better.
+        candidates.sort_unstable_by(|a, b| b.0.total_cmp(&a.0).then(a.1.cmp(&b.1)));
+        for (bound, index) in candidates.drain(..) {
+            if bound <= tally.limit() {
+                tally.bound = tally.bound.max(bound);
+                continue;
+            }
+            tally.referred += 1;
+            let exact = trial.exact(decode::<F>(block[index]))?;
+            let verdict = judge::<F>(&exact, decode::<F>(results[index]));
+            tally.note(verdict.error, block[index].pattern());
+        }
+        Ok(())
+    }
+}
+
+/// Checks a ball against MPFR.
+#[cold]
+#[inline(never)]
+fn audit<F: Format>(trial: &Trial<F>, x: f64, ball: F::Number) -> Result<(), String> {
+    match trial.exact(x)? {
+        Exact::Real(enclosure) if !ball.may_hold(&enclosure) => {
+            Err(trial.blame(&format!("the fast reference is wrong at {x:e}")))
+        }
+        _ => Ok(()),
+    }
+}
