@@ -22,7 +22,7 @@ test-python: $(VENV)/installed $(VENV)/test-tools
 
 lint: $(VENV)/installed $(VENV)/lint-tools
 	cargo fmt --all --check
-	cargo clippy --release --locked --all-targets --features python -- -D warnings
+	cargo clippy --release --locked --workspace --all-targets --features python -- -D warnings
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
 	$(BIN)/mypy

@@ -91,15 +91,24 @@ def _slower(cells: Sequence[Cell]) -> str:
 
 
 def _disagreements(cells: Sequence[Cell]) -> str:
+    worst: dict[tuple[str, str, str, str], tuple[float, Cell]] = {}
+    for cell in cells:
+        for row in cell.rows:
+            if not row.agrees or row.reason:
+                verdict = row.reason or "**left out: not the same function**"
+                key = row.peer, row.function, row.form, verdict
+                worst[key] = max(worst.get(key, (0.0, cell)), (row.error, cell), key=_error)
+    if not worst:
+        return "None beyond what rounding explains: see benches/agreement.py."
     lines = [
-        (cell, row.peer, f"{row.error:.3g}", f"`{row.statement}`".replace("|", "\\|"))
-        for cell in cells
-        for row in cell.rows
-        if not row.agrees
+        (peer, function, form, f"{error:.3g} epsilon, {cell.case.dtype}", verdict)
+        for (peer, function, form, verdict), (error, cell) in worst.items()
     ]
-    if not lines:
-        return "None: every answer agrees with actgrad's within benches/agreement.py."
-    return _table(("cell", "peer", "error", "statement"), lines)
+    return _table(("peer", "function", "form", "worst", ""), lines)
+
+
+def _error(found: tuple[float, Cell]) -> float:
+    return found[0]
 
 
 def _ratios(cells: Sequence[Cell]) -> Iterable[str]:

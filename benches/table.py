@@ -31,6 +31,7 @@ class Row:
     calls: int  # in one sample
     error: float  # of its answer against actgrad's, see benches/agreement.py
     agrees: bool
+    reason: str  # why it may differ more than usual, where it does
     statement: str
 
 

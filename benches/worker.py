@@ -107,6 +107,7 @@ def _measured(case: "Case", peers: Sequence["Peer"], order: Order) -> dict[str, 
                     "calls": samples.calls,
                     "error": agreement.error,
                     "agrees": agreement.holds,
+                    "reason": agreement.reason,
                     "statement": samples.contender.statement,
                 }
             )

@@ -51,7 +51,8 @@ _BACKWARD = {
     # Autograd keeps y; from x alone it has to be computed.
     "sigmoid": "sigmoid(x, out=out); f(grad, out, grad_input=out)",
     "tanh": "tanh(x, out=out); f(grad, out, grad_input=out)",
-    "log_sigmoid": "f(grad, x, empty, grad_input=out)",
+    # What autograd keeps for it from the forward pass.
+    "log_sigmoid": ("forward(x, output=out, buffer=buffer); f(grad, x, buffer, grad_input=out)"),
     "relu": "f(grad, x, 0, grad_input=out)",
     "relu6": "f(grad, x, 0, 6, grad_input=out)",
     "leaky_relu": "f(grad, x, 0.01, False, grad_input=out)",
@@ -162,7 +163,9 @@ class TorchAten:
             table = {"value": _VALUES, "derivative": _BACKWARD, "backward": _BACKWARD}
             statement = table.get(case.form, _FROM_OUTPUT).get(case.function)
             names |= _FUNCTIONS | {"f": _OPERATIONS.get(case.function)}
-            names["empty"] = names["x"].new_empty(0)
+            if case.function == "log_sigmoid":
+                names["forward"] = _ATEN.log_sigmoid_forward.output
+                names["buffer"] = torch.empty_like(names["x"])
             if case.form.startswith("derivative"):
                 # One element that stands for all: no memory to read.
                 names["grad"] = names["x"].new_ones(()).expand_as(names["x"])
