@@ -44,7 +44,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     name = options.name or ("comparison" if whole else "partial")
 
     machine = {"date": datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC"), **describe()}
-    machine["cores idle before the run"] = f"{100 * idle_share():.0f}%"
+    idle = idle_share()
+    machine["cores idle before the run"] = f"{100 * idle:.0f}%"
+    if idle < 0.95:
+        print("compare: the machine is not idle; threads in particular suffer", file=sys.stderr)
     machine["command"] = "python -m benches.compare " + " ".join(arguments or sys.argv[1:])
     if options.busy:
         machine["beside it"] = "a process that keeps one core busy"
@@ -112,7 +115,7 @@ def _worker(order: Order) -> Iterator[Iterator[dict]]:
         assert process.stdout is not None
         yield (json.loads(line) for line in process.stdout)
         if process.wait() != 0:
-            raise RuntimeError(f"the worker for {order.threads} thread(s) ended with an error")
+            raise RuntimeError(f"the worker with {order.threads} cores ended with an error")
     finally:
         process.terminate()
         process.wait()

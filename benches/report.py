@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 
-from benches.table import Cell, geometric_mean
+from benches.table import Cell, geometric_mean, in_words
 from benches.targets import slower, targets
 
 # What the geometric means are taken over, beside all.
@@ -123,7 +123,7 @@ def _ratios(cells: Sequence[Cell]) -> Iterable[str]:
             if fastest is not None:
                 line = lines.setdefault((cell.case.function, cell.case.form), {})
                 line[cell.case.size] = f"{fastest[1]:.2f} {fastest[0]}"
-        yield f"### {dtype}, {threads} thread{'s' if threads > 1 else ''}"
+        yield f"### {dtype}, {in_words(threads)}"
         yield _table(
             ("function", "form", *sizes),
             ((*names, *(line.get(size, "") for size in sizes)) for names, line in lines.items()),

@@ -24,7 +24,7 @@ from pathlib import Path
 from tqdm import tqdm
 
 from benches.machine import ROOT, cores, describe, idle_share
-from benches.table import geometric_mean
+from benches.table import geometric_mean, in_words
 
 RESULTS = ROOT / "benches" / "results"
 
@@ -41,7 +41,7 @@ class Line:
     count: int
     arrays: int  # read and written
     instructions: float  # for each element, all of them
-    float: float  # arithmetic
+    arithmetic: float
     logic: float  # selects, integers, shuffles
     divide: float
     square_root: float
@@ -152,6 +152,7 @@ def _write(path: Path, machine: Mapping[str, str], lines: Iterable[Line]) -> Non
 def _markdown(machine: Mapping[str, str], lines: Sequence[Line]) -> str:
     parts = ["# Roofline of the kernels", __doc__.split("\n\n", 1)[1].strip()]
     parts.append("\n".join(f"- {name}: {value}" for name, value in machine.items()))
+    parts.append(_target(lines))
     kinds = dict.fromkeys((line.count, line.threads, line.dtype) for line in lines)
     for count, threads, dtype in kinds:
         chosen = [
@@ -161,7 +162,7 @@ def _markdown(machine: Mapping[str, str], lines: Sequence[Line]) -> str:
         ]
         mean = geometric_mean(line.ratio for line in chosen)
         parts.append(
-            f"## {dtype}, {count:,} elements, {threads} thread(s): {mean:.2f} of the bound"
+            f"## {dtype}, {count:,} elements, {in_words(threads)}: {mean:.2f} times the bound"
         )
         vector = chosen[0].vector
         rows = [
@@ -171,7 +172,12 @@ def _markdown(machine: Mapping[str, str], lines: Sequence[Line]) -> str:
         ]
         size = {"float32": 4, "float64": 8}.get(dtype, 2)
         for line in sorted(chosen, key=lambda line: -line.ratio):
-            counts = (line.instructions, line.float, line.logic, line.divide + line.square_root)
+            counts = (
+                line.instructions,
+                line.arithmetic,
+                line.logic,
+                line.divide + line.square_root,
+            )
             cells = [line.function, line.form, *(f"{vector * number:.1f}" for number in counts)]
             cells += [f"{line.instruction_ns:.3f}", str(line.arrays * size)]
             cells += [f"{line.memory_ns:.3f}", f"{line.measured_ns:.3f}"]
@@ -182,6 +188,27 @@ def _markdown(machine: Mapping[str, str], lines: Sequence[Line]) -> str:
         )
         parts.append("\n".join(rows))
     return "\n\n".join(parts) + "\n"
+
+
+def _target(lines: Sequence[Line]) -> str:
+    """Judge the derivatives of 10^7 float32 with all cores."""
+    most = max(line.threads for line in lines)
+    ratios = {
+        line.function: line.ratio
+        for line in lines
+        if (line.form, line.dtype, line.count) == ("derivative", "float32", 10_000_000)
+        and line.threads == most
+    }
+    claim = (
+        "Target: at 10^7 float32 with all cores every derivative reaches 0.85 of the copy "
+        "bandwidth or of its instruction bound"
+    )
+    if not ratios:
+        return f"{claim}: not measured."
+    behind = {name: 1 / ratio for name, ratio in ratios.items() if ratio > 1 / 0.85}
+    names = ", ".join(f"{name} {share:.2f}" for name, share in sorted(behind.items()))
+    reached = f"{len(ratios) - len(behind)} of {len(ratios)} do"
+    return f"{claim}: {reached}{f'; not {names}' if names else ''}."
 
 
 def _parser() -> argparse.ArgumentParser:

@@ -47,7 +47,7 @@ class Cell:
 
     def __str__(self) -> str:
         case = self.case
-        return f"{case.function} {case.form} {case.dtype} {case.size}, {case.threads} thread(s)"
+        return f"{case.function} {case.form} {case.dtype} {case.size}, {in_words(case.threads)}"
 
     @property
     def ns(self) -> float:
@@ -85,6 +85,10 @@ def cells(rows: Iterable[Row]) -> Iterator[Cell]:
 
     for _, group in groupby(rows, key):
         yield Cell(tuple(group))
+
+
+def in_words(threads: int) -> str:
+    return "1 thread" if threads == 1 else f"{threads} threads"
 
 
 def geometric_mean(numbers: Iterable[float]) -> float:

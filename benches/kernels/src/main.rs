@@ -28,7 +28,7 @@ const COLUMNS: &[&str] = &[
     "count",
     "arrays",
     "instructions",
-    "float",
+    "arithmetic",
     "logic",
     "divide",
     "square_root",
