@@ -56,13 +56,13 @@ class Line:
     @property
     def ratio(self) -> float:
         """How many times as long as the bound it takes."""
-        return self.measured_ns / max(self.instruction_ns, self.memory_ns)
+        return self.measured_ns / max(self.memory_ns, self.instruction_ns)
 
     @property
     def vector(self) -> int:
-        """Elements in a vector of what is computed: half formats are computed wider."""
+        """Elements in a vector; half formats are counted as the float32 they become."""
         size = {"avx512": 64, "avx2": 32}.get(self.level, 16)
-        return size // (4 if self.dtype == "float32" else 8)
+        return size // (8 if self.dtype == "float64" else 4)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -2,7 +2,6 @@
 
 use std::time::Instant;
 
-use actgrad::operands::Storage;
 use actgrad::simd::Level;
 
 use crate::buffer::Buffer;
@@ -12,15 +11,21 @@ use crate::buffer::Buffer;
 pub struct Speed {
     pub float: f64,
     pub logic: f64,
-    pub divide: f64,
-    pub square_root: f64,
+    /// In float32, in float64.
+    pub divide: [f64; 2],
+    pub square_root: [f64; 2],
 }
 
 impl Speed {
     /// The time the mix takes if the busiest part of the processor never waits.
     #[cfg(all(target_arch = "x86_64", target_os = "linux"))]
     pub fn bound(&self, mix: &crate::trace::Mix) -> f64 {
-        let divider = mix.divide * self.divide + mix.square_root * self.square_root;
+        let divider: f64 = (0..2)
+            .map(|precision| {
+                mix.divide[precision] * self.divide[precision]
+                    + mix.square_root[precision] * self.square_root[precision]
+            })
+            .sum();
         // Whatever runs on a floating-point port keeps it from logic.
         let ports = (mix.float + mix.logic) * self.logic;
         divider.max(ports).max(mix.float * self.float)
@@ -40,11 +45,11 @@ pub fn fastest(rounds: usize, mut work: impl FnMut()) -> f64 {
 
 #[cfg(target_arch = "x86_64")]
 mod throughput {
-    use super::{Level, Speed, Storage, fastest};
+    use super::{Level, Speed, fastest};
 
     /// Instructions in one turn of the loop.
     const TURN: usize = 12;
-    const TURNS: usize = 20_000;
+    const TURNS: usize = 4_000;
 
     // Twelve instructions that depend on nothing but two constant registers.
     macro_rules! twelve {
@@ -101,14 +106,11 @@ mod throughput {
         zmm_root_f64: "avx512f", "vbroadcastsd", "vsqrtpd", "zmm", ", zmm15";
     }
 
-    pub fn speed(level: Level, storage: Storage) -> Option<Speed> {
-        // Half formats are computed in float64.
-        let single = storage == Storage::Float32;
+    pub fn speed(level: Level) -> Option<Speed> {
         let time = |work: unsafe fn()| {
             // SAFETY: the level is available, so its instructions are.
             fastest(7, || unsafe { work() }) / (TURN * TURNS) as f64
         };
-        let choose = |f32: unsafe fn(), f64: unsafe fn()| time(if single { f32 } else { f64 });
         if !level.is_available() {
             return None;
         }
@@ -116,14 +118,14 @@ mod throughput {
             Level::Avx2 => Some(Speed {
                 float: time(ymm_fma),
                 logic: time(ymm_or),
-                divide: choose(ymm_divide_f32, ymm_divide_f64),
-                square_root: choose(ymm_root_f32, ymm_root_f64),
+                divide: [time(ymm_divide_f32), time(ymm_divide_f64)],
+                square_root: [time(ymm_root_f32), time(ymm_root_f64)],
             }),
             Level::Avx512 => Some(Speed {
                 float: time(zmm_fma),
                 logic: time(zmm_or),
-                divide: choose(zmm_divide_f32, zmm_divide_f64),
-                square_root: choose(zmm_root_f32, zmm_root_f64),
+                divide: [time(zmm_divide_f32), time(zmm_divide_f64)],
+                square_root: [time(zmm_root_f32), time(zmm_root_f64)],
             }),
             Level::Portable => None,
         }
@@ -131,12 +133,12 @@ mod throughput {
 }
 
 /// What vector instructions of a level cost; `None` where nobody has taught this file to tell.
-pub fn speed(level: Level, storage: Storage) -> Option<Speed> {
+pub fn speed(level: Level) -> Option<Speed> {
     #[cfg(target_arch = "x86_64")]
-    return throughput::speed(level, storage);
+    return throughput::speed(level);
     #[cfg(not(target_arch = "x86_64"))]
     {
-        let _ = (level, storage);
+        let _ = level;
         None
     }
 }

@@ -101,7 +101,6 @@ fn run() -> Result<(), String> {
             }
         }
     }
-    let speeds: Vec<_> = Storage::ALL.iter().map(|&storage| speed(level, storage)).collect();
     let mut lines = Vec::new();
     for &count in &counts {
         for &threads in &threads {
@@ -115,21 +114,20 @@ fn run() -> Result<(), String> {
         }
     }
     println!("{}", lines.len());
-    for (storage, speed) in Storage::ALL.iter().zip(&speeds) {
-        if let Some(Speed { float, logic, divide, square_root }) = speed {
-            println!(
-                "# ns for one vector of {}, {}: arithmetic {float:.4}, logic {logic:.4}, division \
-                 {divide:.3}, square root {square_root:.3}",
-                storage_name(*storage),
-                level.name()
-            );
-        }
+    if let Some(Speed { float, logic, divide, square_root }) = speed(level) {
+        println!(
+            "# ns for one vector, {}: arithmetic {float:.4}, logic {logic:.4}, division \
+             {:.3} and {:.3} (float32 and float64), square root {:.3} and {:.3}",
+            level.name(),
+            divide[0],
+            divide[1],
+            square_root[0],
+            square_root[1]
+        );
     }
     println!("{}", COLUMNS.join("\t"));
     for ((row, ufunc, storage), threads, count) in lines {
-        let place = Storage::ALL.iter().position(|each| each == storage);
-        let speed = place.and_then(|place| speeds[place]);
-        let bench = Bench { level, threads, count, rounds, speed };
+        let bench = Bench { level, threads, count, rounds };
         println!("{}", bench.line(row, ufunc, *storage));
     }
     Ok(())
@@ -141,13 +139,12 @@ struct Bench {
     threads: usize,
     count: usize,
     rounds: usize,
-    speed: Option<Speed>,
 }
 
 impl Bench {
     /// A line of the table; times are nanoseconds an element.
     fn line(&self, row: &Row, ufunc: &Ufunc, storage: Storage) -> String {
-        let Bench { level, threads, count, rounds, speed } = *self;
+        let Bench { level, threads, count, rounds } = *self;
         threads::set_limit(NonZero::new(threads).unwrap_or(NonZero::<usize>::MIN));
         let mut call = Call::new(row, ufunc, storage, count);
         let arrays = call.bytes() / (count * storage.item_size());
@@ -170,7 +167,8 @@ impl Bench {
             }
         }
 
-        let [all, float, logic, divide, root, bound] = counted(row, ufunc, storage, speed);
+        // Now and not once at the start: the clock of the processor changes.
+        let [all, float, logic, divide, root, bound] = counted(row, ufunc, storage, speed(level));
         let mut fields = vec![
             row.name.to_owned(),
             ufunc.form.clone(),
@@ -198,7 +196,14 @@ fn counted(row: &Row, ufunc: &Ufunc, storage: Storage, speed: Option<Speed>) -> 
         short.run();
         let mix = actgrad_benches::trace::difference(|| short.run(), || long.run(), 512);
         let bound = speed.bound(&mix);
-        return [mix.all, mix.float, mix.logic, mix.divide, mix.square_root, bound];
+        return [
+            mix.all,
+            mix.float,
+            mix.logic,
+            mix.divide.iter().sum(),
+            mix.square_root.iter().sum(),
+            bound,
+        ];
     }
     let _ = (row, ufunc, storage, speed);
     [f64::NAN; 6]

@@ -21,8 +21,9 @@ pub struct Mix {
     pub float: f64,
     /// Other vector instructions on registers: logic, integers, selects, shuffles.
     pub logic: f64,
-    pub divide: f64,
-    pub square_root: f64,
+    /// In float32, in float64.
+    pub divide: [f64; 2],
+    pub square_root: [f64; 2],
 }
 
 /// The widest trace kept, in instructions.
@@ -49,8 +50,8 @@ pub fn difference(short: impl FnOnce(), long: impl FnOnce(), elements: usize) ->
         match kind(&decode(address)) {
             Kind::Float => mix.float += share,
             Kind::Logic => mix.logic += share,
-            Kind::Divide => mix.divide += share,
-            Kind::SquareRoot => mix.square_root += share,
+            Kind::Divide(precision) => mix.divide[precision] += share,
+            Kind::SquareRoot(precision) => mix.square_root[precision] += share,
             Kind::Other => {}
         }
     }
@@ -111,8 +112,9 @@ fn decode(address: usize) -> Instruction {
 enum Kind {
     Float,
     Logic,
-    Divide,
-    SquareRoot,
+    /// 0 for float32, 1 for float64.
+    Divide(usize),
+    SquareRoot(usize),
     Other,
 }
 
@@ -126,10 +128,11 @@ fn kind(instruction: &Instruction) -> Kind {
     }
     let name = format!("{:?}", instruction.mnemonic());
     let starts = |prefixes: &[&str]| prefixes.iter().any(|prefix| name.starts_with(prefix));
+    let double = usize::from(name.ends_with('d'));
     match instruction.mnemonic() {
         Mnemonic::Vzeroupper => Kind::Other,
-        _ if starts(&["Vdiv", "Div"]) => Kind::Divide,
-        _ if starts(&["Vsqrt", "Sqrt"]) => Kind::SquareRoot,
+        _ if starts(&["Vdiv", "Div"]) => Kind::Divide(double),
+        _ if starts(&["Vsqrt", "Sqrt"]) => Kind::SquareRoot(double),
         // Loads, stores and renamed copies; a select in the form of a masked copy is logic.
         _ if starts(&["Vmov", "Mov", "Vbroadcast", "Vpbroadcast"]) => {
             if instruction.has_op_mask() {
