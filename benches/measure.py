@@ -17,7 +17,10 @@ from benches.peers import Contender
 _SAMPLE = 0.5e-3
 # Seconds from which on a call needs no warming up.
 _LONG = 20e-3
-_FEWEST_ROUNDS = 3
+_FEWEST_ROUNDS = 5
+# The same for a call that takes longer than this.
+_FEWEST_LONG_ROUNDS = 3
+_VERY_LONG = 0.1
 # Enough for the minimum to settle; the time left is given to the next case.
 _MOST_ROUNDS = 200
 
@@ -38,6 +41,10 @@ class Samples:
         return min(self.seconds)
 
     @property
+    def fewest_rounds(self) -> int:
+        return _FEWEST_LONG_ROUNDS if self.seconds and self.best > _VERY_LONG else _FEWEST_ROUNDS
+
+    @property
     def median(self) -> float:
         return statistics.median(self.seconds)
 
@@ -55,7 +62,7 @@ def measure(contenders: Sequence[Contender], threads: int, seconds: float) -> li
         active = [
             samples
             for samples in everyone[start:] + everyone[:start]
-            if samples.spent < seconds or len(samples.seconds) < _FEWEST_ROUNDS
+            if samples.spent < seconds or len(samples.seconds) < samples.fewest_rounds
         ]
         if not active:
             break
