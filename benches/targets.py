@@ -136,7 +136,7 @@ def _threads_gain(cells: Sequence[Cell]) -> Target:
         if moved and (cell.one_thread_ns or 0) > 2 * moved and cell.case.elements >= 1_000_000:
             gains[str(cell)] = gain
     worst = min(gains, key=lambda name: gains[name], default="")
-    count = max((cell.case.threads for cell in cells), default=1)
+    count = max([2, *(cell.case.threads for cell in cells)])
     return _judged(
         f"{count} threads at least {0.85 * count:g} times one where the kernel is compute-bound "
         "(twice as long as relu) at 10^6 elements and more",
