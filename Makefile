@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 RUST_SOURCES := Cargo.toml Cargo.lock $(shell find src -name '*.rs')
 PYTHON_SOURCES := pyproject.toml README.md LICENSE $(shell find python -name '*.py' -o -name '*.pyi' -o -name py.typed)
 
-.PHONY: demo test test-rust test-python lint bench clean
+.PHONY: demo test test-rust test-python lint bench roofline bench-rust clean
 
 demo: $(VENV)/installed
 	$(BIN)/python examples/demo.py
@@ -22,14 +22,22 @@ test-python: $(VENV)/installed $(VENV)/test-tools
 
 lint: $(VENV)/installed $(VENV)/lint-tools
 	cargo fmt --all --check
-	cargo clippy --release --locked --all-targets --features python -- -D warnings
+	cargo clippy --release --locked -p actgrad -p actgrad-benches --all-targets --features actgrad/python -- -D warnings
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
 	$(BIN)/python -m mypy.stubtest actgrad._core
 
+# Benchmarks take options, as in `make bench ARGS=--quick`; ARGS=--help lists them.
 bench: $(VENV)/installed $(VENV)/bench-tools
-	$(BIN)/python benches/compare.py
+	$(BIN)/python -m benches.compare $(ARGS)
+
+roofline: $(VENV)/installed $(VENV)/bench-tools
+	$(BIN)/python -m benches.roofline $(ARGS)
+
+# A part of a name chooses, as in `make bench-rust ARGS=gelu_backward/float32`.
+bench-rust:
+	cargo bench --locked -p actgrad-benches -- $(ARGS)
 
 clean:
 	cargo clean
