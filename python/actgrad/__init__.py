@@ -14,8 +14,15 @@ from actgrad import _bfloat16, ufuncs
 from actgrad._core import __version__
 from actgrad.activation import Activation
 from actgrad.config import get_num_threads, set_num_threads, show_config
-from actgrad.errors import ActgradError, ActgradKeyError, ActgradTypeError, ActgradValueError
+from actgrad.errors import (
+    ActgradError,
+    ActgradImportError,
+    ActgradKeyError,
+    ActgradTypeError,
+    ActgradValueError,
+)
 from actgrad.founding import derivatives
+from actgrad.layers import dense_backward, mape, weighted_sum
 from actgrad.registry import activations, get
 
 _bfloat16.register_if_installed()
@@ -27,19 +34,23 @@ relu = get("relu")
 
 __all__ = [
     "ActgradError",
+    "ActgradImportError",
     "ActgradKeyError",
     "ActgradTypeError",
     "ActgradValueError",
     "Activation",
     "__version__",
     "activations",
+    "dense_backward",
     "derivatives",
     "get",
     "get_num_threads",
+    "mape",
     "relu",
     "set_num_threads",
     "show_config",
     "sigmoid",
     "tanh",
     "ufuncs",
+    "weighted_sum",
 ]
