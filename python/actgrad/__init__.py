@@ -10,6 +10,9 @@ derivative, backward pass and Jacobian, computed by NumPy ufuncs written in Rust
 array([0.19661193, 0.25      , 0.19661193])
 """
 
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
 from actgrad import _bfloat16, ufuncs
 from actgrad._core import __version__
 from actgrad.activation import Activation
@@ -25,12 +28,29 @@ from actgrad.founding import derivatives
 from actgrad.layers import dense_backward, mape, weighted_sum
 from actgrad.registry import activations, get
 
+if TYPE_CHECKING:
+    from actgrad import diagnostics
+
 _bfloat16.register_if_installed()
 
 # One line for each row of the catalogue, so that editors and type checkers know the names.
 sigmoid = get("sigmoid")
 tanh = get("tanh")
 relu = get("relu")
+
+# Imported when first used: a program that only trains should not wait for it.
+_LAZY = {"diagnostics"}
+
+
+def __getattr__(name: str) -> Any:
+    if name in _LAZY:
+        return import_module(f"{__name__}.{name}")
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted(set(globals()) | _LAZY)
+
 
 __all__ = [
     "ActgradError",
@@ -43,6 +63,7 @@ __all__ = [
     "activations",
     "dense_backward",
     "derivatives",
+    "diagnostics",
     "get",
     "get_num_threads",
     "mape",
