@@ -29,7 +29,7 @@ from actgrad.layers import dense_backward, mape, weighted_sum
 from actgrad.registry import activations, get
 
 if TYPE_CHECKING:
-    from actgrad import diagnostics
+    from actgrad import diagnostics, plotting
 
 _bfloat16.register_if_installed()
 
@@ -38,8 +38,8 @@ sigmoid = get("sigmoid")
 tanh = get("tanh")
 relu = get("relu")
 
-# Imported when first used: a program that only trains should not wait for it.
-_LAZY = {"diagnostics"}
+# Imported when first used: a program that only trains should not wait for them.
+_LAZY = {"diagnostics", "plotting"}
 
 
 def __getattr__(name: str) -> Any:
@@ -67,6 +67,7 @@ __all__ = [
     "get",
     "get_num_threads",
     "mape",
+    "plotting",
     "relu",
     "set_num_threads",
     "show_config",
