@@ -384,6 +384,22 @@ def test_gains_multiply() -> None:
     assert flow.gains.tolist() == [4.0] * 20
 
 
+def test_the_quadratic_mean_is_what_random_weights_leave() -> None:
+    z = np.random.default_rng(0).normal(size=(100, 8))
+    flow = gradient_flow([z, z], ["relu", "tanh"], quadratic=True)
+    wanted = [np.sqrt(np.mean(ag.get(name).derivative(z) ** 2)) for name in ("relu", "tanh")]
+    np.testing.assert_allclose(flow.mean, wanted, rtol=1e-14)
+    # A gradient through relu and weights of variance 2/n keeps its size on average.
+    random = np.random.default_rng(0)
+    weight = random.normal(scale=np.sqrt(2 / 500), size=(500, 500))
+    z = ag.weighted_sum(random.normal(size=(200, 500)), weight)
+    grad = random.normal(size=z.shape)
+    back = ag.dense_backward(ag.relu.backward(grad, z), z, weight)[0]
+    ratio = np.sqrt(np.mean(back**2) / np.mean(grad**2))
+    flow = gradient_flow([z], "relu", gains=np.sqrt(2.0), quadratic=True)
+    assert float(flow.product) == pytest.approx(ratio, rel=0.01)
+
+
 def test_gradient_flow_takes_the_mean_of_each_layer() -> None:
     random = np.random.default_rng(0)
     layers = [random.normal(size=(50, units)) for units in (3, 7, 1, 20)]

@@ -17,11 +17,8 @@ Function: TypeAlias = Callable[[npt.NDArray[np.float64]], Any]
 
 FORMS = ("value", "derivative", "second_derivative")
 
-# What is shown for parameters that have no default: 0.25 is where the authors of PReLU start.
-ILLUSTRATION: dict[str, dict[str, float]] = {
-    "prelu": {"a": 0.25},
-    "threshold": {"threshold": 0.0, "value": 0.0},
-}
+# What a parameter without a default is shown with: where the authors of PReLU start.
+_ILLUSTRATION = 0.25
 
 
 def label(activation: Activation) -> str:
@@ -91,8 +88,8 @@ def compare_at(x: float, activations: Iterable[str | Activation] | None = None) 
     ----------
     x : float
     activations : iterable of str or Activation, optional
-        By default every element-wise activation of the catalogue; parameters that have no default
-        are then 0.25 for prelu and 0 for threshold, as the names in the result say.
+        By default every element-wise activation of the catalogue; a parameter that has no default
+        is then 0.25, as the name in the result says: ``prelu(a=0.25)``.
 
     Returns
     -------
@@ -121,7 +118,7 @@ def compare_at(x: float, activations: Iterable[str | Activation] | None = None) 
     point = number("compare_at", "x", x, -math.inf) if x == x else math.nan
     if activations is None:
         chosen = [
-            one.bind(**ILLUSTRATION.get(one.name, {}))
+            one.bind(**{name: _ILLUSTRATION for name, v in one.parameters.items() if v is None})
             for one in all_activations()
             if isinstance(one, Activation)
         ]

@@ -60,7 +60,10 @@ class SignalProduct:
         return float(self.decimal)
 
     def __str__(self) -> str:
-        return f"{self.decimal:.2e}" if self.exponent else f"{float(self.decimal):.3g}"
+        if not self.exponent:
+            return f"{float(self.decimal):.3g}"
+        mantissa, exponent = f"{self.decimal:.2e}".split("e")
+        return f"{mantissa}e{int(exponent):+03d}"  # as floats are written
 
 
 @dataclass(frozen=True, eq=False)
@@ -74,7 +77,8 @@ class FlowResult:
     layers : tuple of str
         The activation of each layer; empty strings where only factors were given.
     mean : ndarray of float, shape (layers,)
-        The mean of abs(f') over the entries of each layer that are not NaN; NaN if there are none.
+        The mean of abs(f'), or the root of the mean of its square, over the entries of each layer
+        that are not NaN; NaN if there are none.
     gains : ndarray of float, shape (layers,)
         By what the weights of each layer multiply the gradient besides, as given.
     entries : ndarray of int, shape (layers,)
@@ -256,6 +260,9 @@ class GradientFlow:
     gains : array_like, shape (layers,) or (), default 1
         By what the weights of each layer multiply the gradient besides; for independent weights
         of variance v and m units, :math:`\sqrt{m v}`.
+    quadratic : bool, default False
+        Take the root of the mean of :math:`f'^2` for each layer, not the mean of :math:`|f'|`. That
+        is what a gradient loses on average in a network of independent random weights.
     lost_below : float, default 1e-6
         The signal is lost where less of it is left.
     exploding_above : float, default 1e6
@@ -291,6 +298,7 @@ class GradientFlow:
         activations: str | Activation | Sequence[str | Activation],
         *,
         gains: npt.ArrayLike = 1.0,
+        quadratic: bool = False,
         lost_below: float = 1e-6,
         exploding_above: float = 1e6,
     ) -> None:
@@ -301,6 +309,7 @@ class GradientFlow:
         else:
             self._single = None
             self._activations = tuple(elementwise(name, one) for one in activations)
+        self.quadratic = bool(quadratic)
         self._limits = _limits(name, lost_below, exploding_above)
         self._gains = real_array(name, "gains", gains)
         count = None if self._activations is None else len(self._activations)
@@ -344,7 +353,7 @@ class GradientFlow:
                 f"{function}: got the pre-activations of {count} layers; wanted those of {wanted}"
             )
         activations = self._of_layers(count)
-        batch = [_abs_sum(f, z) for f, z in zip(activations, arrays, strict=True)]
+        batch = [_sum(f, z, self.quadratic) for f, z in zip(activations, arrays, strict=True)]
         if self._entries is None or self._nan is None:
             self._entries, self._nan = np.zeros(count, np.int64), np.zeros(count, np.int64)
             self._sums = [Fraction(0) for _ in arrays]
@@ -390,7 +399,7 @@ class GradientFlow:
         ]
         return _flow(
             tuple(activation.name for activation in self._of_layers(count)),
-            np.array(mean),
+            np.sqrt(mean) if self.quadratic else np.array(mean),
             _factors("GradientFlow", "gains", self._gains, count),
             self._entries.copy(),
             self._nan.copy(),
@@ -403,6 +412,7 @@ def gradient_flow(
     activations: str | Activation | Sequence[str | Activation],
     *,
     gains: npt.ArrayLike = 1.0,
+    quadratic: bool = False,
     lost_below: float = 1e-6,
     exploding_above: float = 1e6,
 ) -> FlowResult:
@@ -412,7 +422,7 @@ def gradient_flow(
     ----------
     pre_activations : sequence of array_like
         Those of each layer, from the input to the output, of any shapes.
-    activations, gains, lost_below, exploding_above
+    activations, gains, quadratic, lost_below, exploding_above
         As for :class:`GradientFlow`, which takes a stream of batches.
 
     Returns
@@ -429,19 +439,23 @@ def gradient_flow(
     >>> import actgrad as ag
     >>> print(ag.diagnostics.gradient_flow([[3.0], [3.0], [3.0]], "sigmoid", lost_below=0.01))
     layer  activation  mean |f'|      gain  left of the gradient
-        2  sigmoid        0.0452         1  4.52e-2
-        1  sigmoid        0.0452         1  2.04e-3
-        0  sigmoid        0.0452         1  9.22e-5
+        2  sigmoid        0.0452         1  4.52e-02
+        1  sigmoid        0.0452         1  2.04e-03
+        0  sigmoid        0.0452         1  9.22e-05
     lost: less than 0.01 is left at layer 1, 2 back from the output
     """
     flow = GradientFlow(
-        activations, gains=gains, lost_below=lost_below, exploding_above=exploding_above
+        activations,
+        gains=gains,
+        quadratic=quadratic,
+        lost_below=lost_below,
+        exploding_above=exploding_above,
     )
     return flow.update(pre_activations).result()
 
 
-def _abs_sum(activation: Activation, z: npt.NDArray[Any]) -> tuple[float, int]:
-    """Return the sum of |f'(z)| over the entries that are not NaN, and how many are."""
+def _sum(activation: Activation, z: npt.NDArray[Any], quadratic: bool) -> tuple[float, int]:
+    """Return the sum of |f'(z)| or f'(z)^2 over what is not NaN, and how many entries are."""
     nan = 0
     parts = []
     for block in blocks(np.atleast_1d(z)):
@@ -450,5 +464,8 @@ def _abs_sum(activation: Activation, z: npt.NDArray[Any]) -> tuple[float, int]:
         if unknown.any():
             nan += int(np.count_nonzero(unknown))
             slope = slope[~unknown]
+        if quadratic:
+            slope = slope.astype(np.float64)
+            slope = slope * slope
         parts.append(float(slope.sum(dtype=np.float64)))
     return math.fsum(parts), nan
