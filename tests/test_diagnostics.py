@@ -241,12 +241,18 @@ def test_a_bad_batch_leaves_the_counts_alone() -> None:
         assert_same_results(counter.result(), before)
 
 
-def test_a_result_is_not_changed_by_later_batches() -> None:
-    counter = DeadUnits().update(pre_activations())
-    before = counter.result()
-    again = dead_units(pre_activations())
-    counter.update(np.full((5, 6), np.nan))
-    assert_same_results(before, again)
+def test_results_and_accumulators_share_no_memory() -> None:
+    z = pre_activations()
+    for counter, batch in (
+        (DeadUnits(), z),
+        (Saturation("relu"), z),
+        (GradientFlow("relu"), [z, z]),
+    ):
+        before, again = counter.update(batch).result(), counter.result()  # type: ignore[arg-type]
+        before.nan[:] = 99  # whatever a caller does to a result
+        assert_same_results(counter.result(), again)
+        counter.update([np.nan * z] * 2 if isinstance(batch, list) else np.nan * z)
+        assert not again.nan.any()
 
 
 def test_accumulators_can_be_pickled() -> None:
@@ -730,6 +736,23 @@ def test_extreme_points(x: float) -> None:
     with np.errstate(over="ignore"):
         assert check_derivative(np.exp, np.exp, x).ok
         assert check_derivative(np.exp, lambda x: 2 * np.exp(x) + 1, x).ok == (x > 709.8)
+
+
+def test_a_derivative_beyond_the_floats_is_infinite() -> None:
+    assert check_derivative(np.exp, lambda x: np.full_like(x, np.inf), [1000.0]).ok
+    for finite in (1.0, np.finfo(float).max):
+        report = check_derivative(np.exp, lambda x, y=finite: np.full_like(x, y), [1000.0])
+        assert report.wrong.tolist() == [True]
+
+
+@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize("power", [2, 3, 4])
+def test_a_derivative_that_vanishes(power: int, method: Any) -> None:
+    report = check_derivative(
+        lambda x: x**power, lambda x: power * x ** (power - 1), [0.0], method=method
+    )
+    assert report.exact.tolist() == [0.0]
+    assert report.ok
 
 
 def test_what_has_no_derivative_is_skipped() -> None:
