@@ -8,6 +8,7 @@ from decimal import Decimal
 from fractions import Fraction
 from typing import Any
 
+import ml_dtypes
 import mpmath  # type: ignore[import-untyped,unused-ignore]
 import numpy as np
 import pytest
@@ -180,12 +181,14 @@ def test_one_axis_is_one_sample() -> None:
     assert found.samples == 1
 
 
-@pytest.mark.parametrize("dtype", ["float16", "float32", "float64", "int8"])
-def test_units_of_any_dtype(dtype: str) -> None:
+@pytest.mark.parametrize("dtype", ["float16", "float32", "float64", "int8", ml_dtypes.bfloat16])
+def test_units_of_any_dtype(dtype: Any) -> None:
     z = (3 * pre_activations()).astype(dtype)
     assert dead_units(z).dead.tolist() == (z <= 0).all(axis=0).tolist()
     slopes = ag.sigmoid.derivative(z)
     assert saturation(z, "sigmoid", tolerance=0.125).fraction == np.mean(slopes < 0.125)
+    mean = gradient_flow([z], "sigmoid").mean[0]
+    assert mean == pytest.approx(np.mean(slopes.astype(np.float64)), rel=1e-14)
 
 
 def test_nan_is_counted_and_reported_and_in_no_fraction() -> None:
@@ -280,6 +283,7 @@ def test_accumulators_can_be_pickled() -> None:
         (lambda: flow_of_factors([[0.5]]), ValueError, "one number for each layer"),
         (lambda: flow_of_factors(["a"]), TypeError, "wanted real numbers"),
         (lambda: compare_at("a"), TypeError, "wanted a number"),  # type: ignore[arg-type]
+        (lambda: compare_at([1.0]), TypeError, "wanted a number"),  # type: ignore[arg-type]
         (lambda: approximation_error("tanh", "relu", 1, 1), ValueError, "wanted low < high"),
         (lambda: approximation_error("tanh", "relu", form="f"), ValueError, "wanted one of value"),
         (lambda: approximation_error("tanh", "relu", points=2), ValueError, "3 or more"),

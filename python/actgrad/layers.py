@@ -95,9 +95,9 @@ def weighted_sum(
         _check_out(function, "out", out, shape, kind.result)
 
     plan = _Plan(x_, weight_, kind)
-    target = None if out is None or bias_ is None else _direct(out, (plan.rows, plan.m), kind)
+    target = None if out is None else _direct(out, (plan.rows, plan.m), kind)
     if bias_ is not None and out is not None and np.may_share_memory(out, bias_):
-        target = None
+        target = None  # the product would overwrite the bias; x and weight NumPy takes care of
     with np.errstate(all="ignore"):
         z = np.matmul(plan.x, plan.weight, out=target)
         if bias_ is not None:

@@ -229,7 +229,7 @@ def _finish(ax: "Axes", across: str) -> "Axes":
 
 
 def _range(name: str, low: float, high: float) -> npt.NDArray[np.float64]:
-    start, stop = number(name, "low", low, -np.inf), number(name, "high", high, -np.inf)
+    start, stop = number(name, "low", low), number(name, "high", high)
     if not (start < stop and np.isfinite(stop - start)):
         raise ActgradValueError(f"{name}: got low={low!r}, high={high!r}; wanted low < high")
     return np.linspace(start, stop, _POINTS)

@@ -38,13 +38,23 @@ def elementwise(function: str, activation: str | Activation) -> Activation:
     return found
 
 
-def number(function: str, name: str, value: Any, low: float, high: float = math.inf) -> float:
+def number(
+    function: str,
+    name: str,
+    value: Any,
+    low: float = -math.inf,
+    high: float = math.inf,
+    *,
+    nan: bool = False,
+) -> float:
     """Return a setting as a float, or raise if it is not a number in [low, high]."""
     try:
-        result = float(value)
+        result = float(value) if np.ndim(value) == 0 else None
     except (TypeError, ValueError):
-        raise ActgradTypeError(f"{function}: got {name}={value!r}; wanted a number") from None
-    if not low <= result <= high:
+        result = None
+    if result is None:
+        raise ActgradTypeError(f"{function}: got {name}={value!r}; wanted a number")
+    if not (low <= result <= high or (nan and math.isnan(result))):
         wanted = f"at least {low:g}" if high == math.inf else f"from {low:g} to {high:g}"
         raise ActgradValueError(f"{function}: got {name}={value!r}; wanted a number {wanted}")
     return result

@@ -117,9 +117,9 @@ def check_derivative(
     Finite differences, which gradient checkers use, cannot see a lost tail. In float64 the sigmoid
     is exactly 1 from x = 37 on, so its difference quotient is exactly 0 there; so is the usual
     derivative s (1 - s), and the check passes. The true derivative, about e^-x, is an ordinary
-    number up to x = 708. Below that point too the quotient has only the digits that the rounding of
-    f leaves: at x = 20, six of sixteen are gone before the derivative is lost. So this check takes
-    no differences of floats. It computes f in one of two other ways:
+    number up to x = 708. Long before, the quotient has only the digits that the rounding of f
+    leaves: with a step of 1e-6, two at x = 20 and none at x = 30. So this check takes no
+    differences of floats. It computes f in one of two other ways:
 
     - ``"mpmath"``: f itself is run on numbers of more than a thousand bits, and the quotient is
       taken of those. Nothing of a float64 derivative is lost, down to the smallest number.

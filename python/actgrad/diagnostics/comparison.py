@@ -115,7 +115,7 @@ def compare_at(x: float, activations: Iterable[str | Activation] | None = None) 
     >>> round(ag.diagnostics.compare_at(3.0)["sigmoid"].derivative, 4)
     0.0452
     """
-    point = number("compare_at", "x", x, -math.inf) if x == x else math.nan
+    point = number("compare_at", "x", x, nan=True)
     if activations is None:
         chosen = [
             one.bind(**{name: _ILLUSTRATION for name, v in one.parameters.items() if v is None})
@@ -226,8 +226,8 @@ def approximation_error(
     name = "approximation_error"
     if form not in FORMS:
         raise ActgradValueError(f"{name}: got form={form!r}; wanted one of {', '.join(FORMS)}")
-    start = number(name, "low", low, -math.inf)
-    stop = number(name, "high", high, -math.inf)
+    start = number(name, "low", low)
+    stop = number(name, "high", high)
     if not (start < stop and math.isfinite(stop - start)):
         raise ActgradValueError(f"{name}: got low={low!r}, high={high!r}; wanted low < high")
     if isinstance(points, bool) or not hasattr(type(points), "__index__") or points < 3:
