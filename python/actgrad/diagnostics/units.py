@@ -66,7 +66,9 @@ class _UnitCounter:
         nan, small = np.zeros(units, np.int64), np.zeros(units, np.int64)
         for block in blocks(array):
             slope = np.abs(self._derivative(block))
-            nan += np.count_nonzero(np.isnan(slope), axis=0)
+            unknown = np.isnan(slope)
+            if unknown.any():
+                nan += np.count_nonzero(unknown, axis=0)
             small += np.count_nonzero(self._is_small(slope), axis=0)
         self._entries += math.prod(array.shape[:-1])
         self._nan = nan if self._nan is None else self._nan + nan
