@@ -19,3 +19,7 @@ class ActgradKeyError(ActgradError, KeyError):
     def __str__(self) -> str:
         # KeyError shows the repr of its message; a sentence reads better.
         return str(self.args[0]) if self.args else ""
+
+
+class ActgradImportError(ActgradError, ImportError):
+    """A package that an optional part of actgrad needs is not installed."""
