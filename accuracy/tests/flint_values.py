@@ -1,7 +1,7 @@
-"""Writes flint_values.tsv: values of every formula by python-flint, from formulas written by others.
+"""Writes flint_values.tsv: values of every formula by python-flint, written by others.
 
-Run as ``python accuracy/tests/flint_values.py > accuracy/tests/flint_values.tsv``. The formulas are those of
-``tests/oracle.py``, the balls those of Arb: nothing is shared with this package.
+Run as ``python accuracy/tests/flint_values.py > accuracy/tests/flint_values.tsv``. The formulas
+are those of ``tests/oracle.py``, the balls those of Arb: nothing is shared with this package.
 """
 
 import sys
