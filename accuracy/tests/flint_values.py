@@ -34,7 +34,8 @@ EVERYWHERE = [
 INSIDE = [1e-290, 1e-9, 0.01, 0.2, 0.26, 0.49999, 0.5, 0.6, 0.75, 0.8, 0.999, 1 - 2**-52]
 
 print(
-    "# By tests/flint_values.py: function, form, x, value to 45 digits at default or example parameters."
+    "# By tests/flint_values.py: function, form, x, value to 45 digits at default or example "
+    "parameters."
 )
 for name, formula in oracle.FORMULAS.items():
     parameters = [
