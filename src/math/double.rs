@@ -106,6 +106,12 @@ impl<T: Real> Double<T> {
         Double { hi: product.hi, lo: self.lo.mul_add(number, product.lo) }
     }
 
+    /// `self * number` rounded once, without forming the exact product.
+    #[inline(always)]
+    pub fn times_round(self, number: T) -> T {
+        self.hi.mul_add(number, self.lo * number)
+    }
+
     /// `self * self`.
     #[inline(always)]
     pub fn square(self) -> Self {

@@ -6,14 +6,16 @@ pub mod expm1;
 pub mod log;
 pub mod real;
 pub mod tanh;
+pub mod wide;
 
 /// A working precision with every constant the kernels need.
 pub trait Number:
     real::Real
+    + crate::activations::mish::MishConstants
     + exp::ExpConstants
     + log::LogConstants
     + tanh::TanhConstants
-    + crate::activations::mish::MishConstants
+    + wide::WideConstants
 {
 }
 impl Number for f32 {}

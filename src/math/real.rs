@@ -54,7 +54,7 @@ pub trait Real:
     fn round_to_integer(self) -> Self;
     /// Splits `self` into the nearest integer `k` (ties to even) and `2^(k + bias)`.
     ///
-    /// `|self| < 2^10` (`f64`) or `2^7` (`f32`), and `k + bias` is a normal exponent.
+    /// `|self| < 2^50` (`f64`) or `2^21` (`f32`), and `k + bias` is a normal exponent.
     fn round_with_power(self, bias: i32) -> (Self, Self);
     /// Splits `self * factor` into the nearest integer `k` and `2^(k + bias)`, under the same
     /// conditions, with one rounding.
