@@ -5,6 +5,7 @@ pub mod exp;
 pub mod expm1;
 pub mod log;
 pub mod real;
+pub mod root;
 pub mod tanh;
 pub mod wide;
 
