@@ -10,7 +10,7 @@ use crate::activation::{
     FirstParameterDerivative, Form, Projection, SecondDerivative, SecondParameterDerivative, Value,
     ValueAndDerivative,
 };
-use crate::activations::{logit, mish, relu, sigmoid, softplus, tanh_shrink};
+use crate::activations::{hard, logit, mish, relu, shrink, sigmoid, softplus, sparse, tanh_shrink};
 use crate::operands::Kernels;
 use crate::simd::{ElementFunction, Level};
 
@@ -154,6 +154,12 @@ const fn row<A: Activation>(name: &'static str, formula: &'static str) -> Row {
 /// The catalogue.
 pub static CATALOGUE: &[Row] = &[
     Row {
+        aliases: &["linear"],
+        range: "(-inf, inf)",
+        from_output: FromOutput::Accurate,
+        ..row::<relu::Identity>("identity", r"x")
+    },
+    Row {
         aliases: &["logistic", "expit"],
         range: "(0, 1)",
         from_output: FromOutput::LosesTail,
@@ -177,18 +183,119 @@ pub static CATALOGUE: &[Row] = &[
         ..row::<relu::Relu>("relu", r"\max(x, 0)")
     },
     Row {
+        kinks: "f'(0) = f'(6) = 0",
+        range: "[0, 6]",
+        from_output: FromOutput::Accurate,
+        ..row::<relu::Relu6>("relu6", r"\min(\max(x, 0), 6)")
+    },
+    Row {
+        aliases: &["relu2"],
+        kinks: "f''(0) = 0",
+        range: "[0, inf)",
+        from_output: FromOutput::Accurate,
+        ..row::<relu::ReluSquared>("relu_squared", r"\max(x, 0)^2")
+    },
+    Row {
+        parameters: &[Parameter {
+            name: "negative_slope",
+            default: Some(0.01),
+            range: Range::Real,
+        }],
+        kinks: "f'(0) = 1",
+        range: "(-inf, inf) for a > 0",
+        from_output: FromOutput::AccurateIfPositive,
+        ..row::<relu::LeakyRelu>(
+            "leaky_relu",
+            r"\begin{cases} x & x \ge 0 \\ a x & x < 0 \end{cases}",
+        )
+    },
+    Row {
+        parameters: &[Parameter { name: "a", default: None, range: Range::Real }],
+        kinks: "f'(0) = 1, df/da = min(x, 0)",
+        range: "(-inf, inf) for a > 0",
+        from_output: FromOutput::AccurateIfPositive,
+        ..row::<relu::LeakyRelu>("prelu", r"\begin{cases} x & x \ge 0 \\ a x & x < 0 \end{cases}")
+    },
+    Row {
+        parameters: &[
+            Parameter { name: "threshold", default: None, range: Range::Real },
+            Parameter { name: "value", default: None, range: Range::Real },
+        ],
+        kinks: "f'(t) = 0, df/dt = 0",
+        range: "{v} and (t, inf)",
+        ..row::<relu::Threshold>("threshold", r"\begin{cases} x & x > t \\ v & x \le t \end{cases}")
+    },
+    Row {
         parameters: &[Parameter { name: "beta", default: Some(1.0), range: Range::Positive }],
         range: "(0, inf)",
         from_output: FromOutput::Accurate,
         ..row::<softplus::Softplus>("softplus", r"\frac{1}{\beta} \log(1 + e^{\beta x})")
+    },
+    Row { range: "[-0.309, inf)", ..row::<mish::Mish>("mish", r"x \tanh(\log(1 + e^x))") },
+    Row {
+        aliases: &["hardsigmoid"],
+        kinks: "f'(-3) = f'(3) = 0",
+        range: "[0, 1]",
+        from_output: FromOutput::Accurate,
+        ..row::<hard::HardSigmoid>("hard_sigmoid", r"\min(\max(\tfrac{x + 3}{6}, 0), 1)")
+    },
+    Row {
+        aliases: &["hardswish", "hard_silu"],
+        kinks: "f'(-3) = 0, f'(3) = 1, f''(-3) = f''(3) = 0",
+        range: "[-3/8, inf)",
+        ..row::<hard::HardSwish>("hard_swish", r"x \min(\max(\tfrac{x + 3}{6}, 0), 1)")
+    },
+    Row {
+        aliases: &["hardtanh"],
+        parameters: &[
+            Parameter { name: "min_value", default: Some(-1.0), range: Range::Real },
+            Parameter { name: "max_value", default: Some(1.0), range: Range::Real },
+        ],
+        kinks: "f' = 0 at both",
+        range: "[min_value, max_value]",
+        from_output: FromOutput::Accurate,
+        ..row::<hard::HardTanh>("hard_tanh", r"\min(\max(x, l), h)")
     },
     Row {
         aliases: &["tanhshrink"],
         range: "(-inf, inf)",
         ..row::<tanh_shrink::TanhShrink>("tanh_shrink", r"x - \tanh x")
     },
+    Row {
+        aliases: &["softshrink"],
+        parameters: &[Parameter { name: "lambd", default: Some(0.5), range: Range::NotNegative }],
+        kinks: "f' = 0 at -lambd and lambd",
+        range: "(-inf, inf)",
+        from_output: FromOutput::Accurate,
+        ..row::<shrink::SoftShrink>("soft_shrink", r"\operatorname{sign}(x) \max(|x| - \lambda, 0)")
+    },
+    Row {
+        aliases: &["hardshrink"],
+        parameters: &[Parameter { name: "lambd", default: Some(0.5), range: Range::NotNegative }],
+        kinks: "f' = 0 at -lambd and lambd",
+        range: "(-inf, -lambd), {0} and (lambd, inf)",
+        from_output: FromOutput::Accurate,
+        ..row::<shrink::HardShrink>(
+            "hard_shrink",
+            r"\begin{cases} x & |x| > \lambda \\ 0 & |x| \le \lambda \end{cases}",
+        )
+    },
+    Row {
+        kinks: "f''(-1) = f''(1) = 0",
+        range: "[0, inf)",
+        from_output: FromOutput::Accurate,
+        ..row::<sparse::SparsePlus>(
+            "sparse_plus",
+            r"\begin{cases} 0 & x \le -1 \\ \tfrac{(x + 1)^2}{4} & |x| < 1 \\ x & x \ge 1 \end{cases}",
+        )
+    },
+    Row {
+        kinks: "f'(-1) = f'(1) = 0",
+        range: "[0, 1]",
+        from_output: FromOutput::Accurate,
+        ..row::<sparse::SparseSigmoid>("sparse_sigmoid", r"\min(\max(\tfrac{x + 1}{2}, 0), 1)")
+    },
     Row { range: "[0, inf)", ..row::<tanh_shrink::Lisht>("lisht", r"x \tanh x") },
-    Row { range: "[-0.309, inf)", ..row::<mish::Mish>("mish", r"x \tanh(\log(1 + e^x))") },
     Row { range: "[0, inf)", ..row::<softplus::LogCosh>("log_cosh", r"\log \cosh x") },
     Row { range: "(-inf, inf)", ..row::<logit::Logit>("logit", r"\log \frac{x}{1 - x}") },
 ];

@@ -34,16 +34,29 @@ if TYPE_CHECKING:
 _bfloat16.register_if_installed()
 
 # One line for each row of the catalogue, so that editors and type checkers know the names.
+identity = get("identity")
 sigmoid = get("sigmoid")
+log_sigmoid = get("log_sigmoid")
 tanh = get("tanh")
 relu = get("relu")
+relu6 = get("relu6")
+relu_squared = get("relu_squared")
+leaky_relu = get("leaky_relu")
+prelu = get("prelu")
+threshold = get("threshold")
 softplus = get("softplus")
-log_sigmoid = get("log_sigmoid")
+mish = get("mish")
+hard_sigmoid = get("hard_sigmoid")
+hard_swish = get("hard_swish")
+hard_tanh = get("hard_tanh")
+tanh_shrink = get("tanh_shrink")
+soft_shrink = get("soft_shrink")
+hard_shrink = get("hard_shrink")
+sparse_plus = get("sparse_plus")
+sparse_sigmoid = get("sparse_sigmoid")
+lisht = get("lisht")
 log_cosh = get("log_cosh")
 logit = get("logit")
-tanh_shrink = get("tanh_shrink")
-lisht = get("lisht")
-mish = get("mish")
 
 # Imported when first used: a program that only trains should not wait for them.
 _LAZY = {"diagnostics", "plotting"}
@@ -73,6 +86,12 @@ __all__ = [
     "diagnostics",
     "get",
     "get_num_threads",
+    "hard_shrink",
+    "hard_sigmoid",
+    "hard_swish",
+    "hard_tanh",
+    "identity",
+    "leaky_relu",
     "lisht",
     "log_cosh",
     "log_sigmoid",
@@ -80,13 +99,20 @@ __all__ = [
     "mape",
     "mish",
     "plotting",
+    "prelu",
     "relu",
+    "relu6",
+    "relu_squared",
     "set_num_threads",
     "show_config",
     "sigmoid",
+    "soft_shrink",
     "softplus",
+    "sparse_plus",
+    "sparse_sigmoid",
     "tanh",
     "tanh_shrink",
+    "threshold",
     "ufuncs",
     "weighted_sum",
 ]
