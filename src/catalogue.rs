@@ -10,7 +10,9 @@ use crate::activation::{
     FirstParameterDerivative, Form, Projection, SecondDerivative, SecondParameterDerivative, Value,
     ValueAndDerivative,
 };
-use crate::activations::{hard, logit, mish, relu, shrink, sigmoid, softplus, sparse, tanh_shrink};
+use crate::activations::{
+    elu, hard, logit, mish, relu, shrink, sigmoid, softplus, sparse, tanh_shrink,
+};
 use crate::operands::Kernels;
 use crate::simd::{ElementFunction, Level};
 
@@ -226,6 +228,32 @@ pub static CATALOGUE: &[Row] = &[
         ..row::<relu::Threshold>("threshold", r"\begin{cases} x & x > t \\ v & x \le t \end{cases}")
     },
     Row {
+        parameters: &[Parameter { name: "alpha", default: Some(1.0), range: Range::Real }],
+        kinks: "f'(0) = f''(0) = alpha",
+        range: "(-alpha, inf) for alpha > 0",
+        from_output: FromOutput::LosesTailIfPositive,
+        ..row::<elu::Elu>(
+            "elu",
+            r"\begin{cases} x & x > 0 \\ \alpha (e^x - 1) & x \le 0 \end{cases}",
+        )
+    },
+    Row {
+        kinks: "f'(0) = f''(0) = lambda alpha",
+        range: "(-lambda alpha, inf)",
+        from_output: FromOutput::LosesTail,
+        ..row::<elu::Selu>(
+            "selu",
+            r"\lambda \begin{cases} x & x > 0 \\ \alpha (e^x - 1) & x \le 0 \end{cases}",
+        )
+    },
+    Row {
+        parameters: &[Parameter { name: "alpha", default: Some(1.0), range: Range::Positive }],
+        kinks: "f''(0) = 1/alpha",
+        range: "(-alpha, inf)",
+        from_output: FromOutput::LosesTailIfPositive,
+        ..row::<elu::Celu>("celu", r"\max(x, 0) + \alpha (e^{\min(x, 0)/\alpha} - 1)")
+    },
+    Row {
         parameters: &[Parameter { name: "beta", default: Some(1.0), range: Range::Positive }],
         range: "(0, inf)",
         from_output: FromOutput::Accurate,
@@ -297,5 +325,6 @@ pub static CATALOGUE: &[Row] = &[
     },
     Row { range: "[0, inf)", ..row::<tanh_shrink::Lisht>("lisht", r"x \tanh x") },
     Row { range: "[0, inf)", ..row::<softplus::LogCosh>("log_cosh", r"\log \cosh x") },
+    Row { range: "(0, inf)", from_output: FromOutput::Accurate, ..row::<elu::Exp>("exp", r"e^x") },
     Row { range: "(-inf, inf)", ..row::<logit::Logit>("logit", r"\log \frac{x}{1 - x}") },
 ];

@@ -44,6 +44,9 @@ relu_squared = get("relu_squared")
 leaky_relu = get("leaky_relu")
 prelu = get("prelu")
 threshold = get("threshold")
+elu = get("elu")
+selu = get("selu")
+celu = get("celu")
 softplus = get("softplus")
 mish = get("mish")
 hard_sigmoid = get("hard_sigmoid")
@@ -56,6 +59,7 @@ sparse_plus = get("sparse_plus")
 sparse_sigmoid = get("sparse_sigmoid")
 lisht = get("lisht")
 log_cosh = get("log_cosh")
+exp = get("exp")
 logit = get("logit")
 
 # Imported when first used: a program that only trains should not wait for them.
@@ -81,9 +85,12 @@ __all__ = [
     "Activation",
     "__version__",
     "activations",
+    "celu",
     "dense_backward",
     "derivatives",
     "diagnostics",
+    "elu",
+    "exp",
     "get",
     "get_num_threads",
     "hard_shrink",
@@ -103,6 +110,7 @@ __all__ = [
     "relu",
     "relu6",
     "relu_squared",
+    "selu",
     "set_num_threads",
     "show_config",
     "sigmoid",

@@ -2,6 +2,7 @@
 
 use crate::math::Number;
 
+pub mod elu;
 pub mod hard;
 pub mod logit;
 pub mod mish;
