@@ -11,7 +11,7 @@ use crate::activation::{
     ValueAndDerivative,
 };
 use crate::activations::{
-    elu, hard, logit, mish, relu, shrink, sigmoid, softplus, sparse, tanh_shrink,
+    elu, hard, logit, mish, relu, shrink, sigmoid, softplus, softsign, sparse, tanh_shrink,
 };
 use crate::operands::Kernels;
 use crate::simd::{ElementFunction, Level};
@@ -258,6 +258,18 @@ pub static CATALOGUE: &[Row] = &[
         range: "(0, inf)",
         from_output: FromOutput::Accurate,
         ..row::<softplus::Softplus>("softplus", r"\frac{1}{\beta} \log(1 + e^{\beta x})")
+    },
+    Row {
+        kinks: "f''(0) = 0",
+        range: "(-1, 1)",
+        from_output: FromOutput::LosesTail,
+        ..row::<softsign::Softsign>("softsign", r"\frac{x}{1 + |x|}")
+    },
+    Row {
+        parameters: &[Parameter { name: "b", default: Some(4.0), range: Range::NotNegative }],
+        range: "(0, inf) for b > 0",
+        from_output: FromOutput::AccurateIfPositive,
+        ..row::<softsign::Squareplus>("squareplus", r"\frac{x + \sqrt{x^2 + b}}{2}")
     },
     Row { range: "[-0.309, inf)", ..row::<mish::Mish>("mish", r"x \tanh(\log(1 + e^x))") },
     Row {

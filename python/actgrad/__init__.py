@@ -48,6 +48,8 @@ elu = get("elu")
 selu = get("selu")
 celu = get("celu")
 softplus = get("softplus")
+softsign = get("softsign")
+squareplus = get("squareplus")
 mish = get("mish")
 hard_sigmoid = get("hard_sigmoid")
 hard_swish = get("hard_swish")
@@ -116,8 +118,10 @@ __all__ = [
     "sigmoid",
     "soft_shrink",
     "softplus",
+    "softsign",
     "sparse_plus",
     "sparse_sigmoid",
+    "squareplus",
     "tanh",
     "tanh_shrink",
     "threshold",

@@ -10,6 +10,7 @@ pub mod relu;
 pub mod shrink;
 pub mod sigmoid;
 pub mod softplus;
+pub mod softsign;
 pub mod sparse;
 pub mod tanh_shrink;
 
