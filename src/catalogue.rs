@@ -10,7 +10,7 @@ use crate::activation::{
     FirstParameterDerivative, Form, Projection, SecondDerivative, SecondParameterDerivative, Value,
     ValueAndDerivative,
 };
-use crate::activations::{logit, mish, relu, sigmoid, softplus, tanh_shrink};
+use crate::activations::{logit, mish, relu, sigmoid, silu, softplus, tanh_shrink};
 use crate::operands::Kernels;
 use crate::simd::{ElementFunction, Level};
 
@@ -181,6 +181,21 @@ pub static CATALOGUE: &[Row] = &[
         range: "(0, inf)",
         from_output: FromOutput::Accurate,
         ..row::<softplus::Softplus>("softplus", r"\frac{1}{\beta} \log(1 + e^{\beta x})")
+    },
+    Row {
+        aliases: &["quick_gelu"],
+        range: "[-0.1637, inf)",
+        ..row::<silu::GeluSigmoid>("gelu_sigmoid", r"x \sigma(1.702 x)")
+    },
+    Row {
+        aliases: &["swish1"],
+        range: "[-0.2785, inf)",
+        ..row::<silu::Silu>("silu", r"x \sigma(x)")
+    },
+    Row {
+        parameters: &[Parameter { name: "beta", default: Some(1.0), range: Range::Real }],
+        range: "[-0.2785 / beta, inf) for beta > 0",
+        ..row::<silu::Swish>("swish", r"x \sigma(\beta x)")
     },
     Row {
         aliases: &["tanhshrink"],

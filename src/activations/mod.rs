@@ -4,6 +4,7 @@ pub mod logit;
 pub mod mish;
 pub mod relu;
 pub mod sigmoid;
+pub mod silu;
 pub mod softplus;
 pub mod tanh_shrink;
 

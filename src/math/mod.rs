@@ -3,6 +3,7 @@
 pub mod double;
 pub mod exp;
 pub mod expm1;
+pub mod gate;
 pub mod log;
 pub mod real;
 pub mod tanh;
@@ -11,9 +12,11 @@ pub mod tanh;
 pub trait Number:
     real::Real
     + exp::ExpConstants
+    + gate::GateConstants
     + log::LogConstants
     + tanh::TanhConstants
     + crate::activations::mish::MishConstants
+    + crate::activations::silu::SiluConstants
 {
 }
 impl Number for f32 {}
