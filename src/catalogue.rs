@@ -11,7 +11,7 @@ use crate::activation::{
     ValueAndDerivative,
 };
 use crate::activations::{
-    elu, hard, logit, mish, relu, shrink, sigmoid, softplus, softsign, sparse, tanh_shrink,
+    elu, hard, logit, mish, relu, shrink, sigmoid, silu, softplus, softsign, sparse, tanh_shrink,
 };
 use crate::operands::Kernels;
 use crate::simd::{ElementFunction, Level};
@@ -270,6 +270,21 @@ pub static CATALOGUE: &[Row] = &[
         range: "(0, inf) for b > 0",
         from_output: FromOutput::AccurateIfPositive,
         ..row::<softsign::Squareplus>("squareplus", r"\frac{x + \sqrt{x^2 + b}}{2}")
+    },
+    Row {
+        aliases: &["quick_gelu"],
+        range: "[-0.1637, inf)",
+        ..row::<silu::GeluSigmoid>("gelu_sigmoid", r"x \sigma(1.702 x)")
+    },
+    Row {
+        aliases: &["swish1"],
+        range: "[-0.2785, inf)",
+        ..row::<silu::Silu>("silu", r"x \sigma(x)")
+    },
+    Row {
+        parameters: &[Parameter { name: "beta", default: Some(1.0), range: Range::Real }],
+        range: "[-0.2785 / beta, inf) for beta > 0",
+        ..row::<silu::Swish>("swish", r"x \sigma(\beta x)")
     },
     Row { range: "[-0.309, inf)", ..row::<mish::Mish>("mish", r"x \tanh(\log(1 + e^x))") },
     Row {

@@ -508,7 +508,7 @@ impl<H: Half, T: Settling> HalfTask<'_, H, T> {
         const NEAR: f64 = 1.0 / 256.0;
         const FAR: f64 = 16.0;
         let x = point[0].abs();
-        let between = !(x < NEAR || x >= FAR);
+        let between = (NEAR..FAR).contains(&x);
         if <f64 as Settling>::settles::<H>(result) || between || x == 0.0 || x.is_infinite() {
             return result;
         }

@@ -50,6 +50,9 @@ celu = get("celu")
 softplus = get("softplus")
 softsign = get("softsign")
 squareplus = get("squareplus")
+gelu_sigmoid = get("gelu_sigmoid")
+silu = get("silu")
+swish = get("swish")
 mish = get("mish")
 hard_sigmoid = get("hard_sigmoid")
 hard_swish = get("hard_swish")
@@ -93,6 +96,7 @@ __all__ = [
     "diagnostics",
     "elu",
     "exp",
+    "gelu_sigmoid",
     "get",
     "get_num_threads",
     "hard_shrink",
@@ -116,12 +120,14 @@ __all__ = [
     "set_num_threads",
     "show_config",
     "sigmoid",
+    "silu",
     "soft_shrink",
     "softplus",
     "softsign",
     "sparse_plus",
     "sparse_sigmoid",
     "squareplus",
+    "swish",
     "tanh",
     "tanh_shrink",
     "threshold",

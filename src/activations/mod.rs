@@ -9,6 +9,7 @@ pub mod mish;
 pub mod relu;
 pub mod shrink;
 pub mod sigmoid;
+pub mod silu;
 pub mod softplus;
 pub mod softsign;
 pub mod sparse;

@@ -173,3 +173,19 @@ pub fn polynomial<T: Real>(x: T, coefficients: &[T]) -> T {
     }
     sum
 }
+
+/// As [`polynomial`], from `x` and `x^2`: as many operations, in a chain half as long.
+#[inline(always)]
+pub fn polynomial_by_pairs<T: Real>(x: T, square: T, coefficients: &[T]) -> T {
+    let mut index = (coefficients.len() - 1) & !1;
+    let pair = |index: usize| match coefficients.get(index + 1) {
+        Some(odd) => odd.mul_add(x, coefficients[index]),
+        None => coefficients[index],
+    };
+    let mut sum = pair(index);
+    while index > 0 {
+        index -= 2;
+        sum = sum.mul_add(square, pair(index));
+    }
+    sum
+}

@@ -3,6 +3,7 @@
 pub mod double;
 pub mod exp;
 pub mod expm1;
+pub mod gate;
 pub mod log;
 pub mod real;
 pub mod root;
@@ -14,9 +15,11 @@ pub trait Number:
     real::Real
     + crate::activations::mish::MishConstants
     + exp::ExpConstants
+    + gate::GateConstants
     + log::LogConstants
     + tanh::TanhConstants
     + wide::WideConstants
+    + crate::activations::silu::SiluConstants
 {
 }
 impl Number for f32 {}

@@ -31,6 +31,8 @@ pub trait Real:
     const MIN_POSITIVE: Self;
     /// The largest finite number.
     const MAX: Self;
+    /// The distance from 1 to the next larger number.
+    const ULP: Self;
     /// Digits of the significand, the hidden bit included: 24 or 53.
     const DIGITS: u32;
 
@@ -102,6 +104,7 @@ macro_rules! implement_real {
             const NAN: Self = $float::NAN;
             const MIN_POSITIVE: Self = $float::MIN_POSITIVE;
             const MAX: Self = $float::MAX;
+            const ULP: Self = $float::EPSILON;
             const DIGITS: u32 = $float::MANTISSA_DIGITS;
 
             #[inline(always)]
