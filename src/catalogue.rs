@@ -10,7 +10,7 @@ use crate::activation::{
     FirstParameterDerivative, Form, Projection, SecondDerivative, SecondParameterDerivative, Value,
     ValueAndDerivative,
 };
-use crate::activations::{logit, mish, relu, sigmoid, silu, softplus, tanh_shrink};
+use crate::activations::{gelu_tanh, logit, mish, relu, sigmoid, silu, softplus, tanh_shrink};
 use crate::operands::Kernels;
 use crate::simd::{ElementFunction, Level};
 
@@ -181,6 +181,14 @@ pub static CATALOGUE: &[Row] = &[
         range: "(0, inf)",
         from_output: FromOutput::Accurate,
         ..row::<softplus::Softplus>("softplus", r"\frac{1}{\beta} \log(1 + e^{\beta x})")
+    },
+    Row {
+        aliases: &["gelu_new"],
+        range: "[-0.1701, inf)",
+        ..row::<gelu_tanh::GeluTanh>(
+            "gelu_tanh",
+            r"\frac{x}{2} \left(1 + \tanh\left(\sqrt{2/\pi} (x + 0.044715 x^3)\right)\right)",
+        )
     },
     Row {
         aliases: &["quick_gelu"],

@@ -1,5 +1,6 @@
 //! The activations, one file for each family.
 
+pub mod gelu_tanh;
 pub mod logit;
 pub mod mish;
 pub mod relu;

@@ -15,6 +15,7 @@ pub trait Number:
     + gate::GateConstants
     + log::LogConstants
     + tanh::TanhConstants
+    + crate::activations::gelu_tanh::GeluTanhConstants
     + crate::activations::mish::MishConstants
     + crate::activations::silu::SiluConstants
 {
