@@ -11,7 +11,8 @@ use crate::activation::{
     ValueAndDerivative,
 };
 use crate::activations::{
-    elu, hard, logit, mish, relu, shrink, sigmoid, silu, softplus, softsign, sparse, tanh_shrink,
+    elu, gelu_tanh, hard, logit, mish, relu, shrink, sigmoid, silu, softplus, softsign, sparse,
+    tanh_shrink,
 };
 use crate::operands::Kernels;
 use crate::simd::{ElementFunction, Level};
@@ -270,6 +271,14 @@ pub static CATALOGUE: &[Row] = &[
         range: "(0, inf) for b > 0",
         from_output: FromOutput::AccurateIfPositive,
         ..row::<softsign::Squareplus>("squareplus", r"\frac{x + \sqrt{x^2 + b}}{2}")
+    },
+    Row {
+        aliases: &["gelu_new"],
+        range: "[-0.1701, inf)",
+        ..row::<gelu_tanh::GeluTanh>(
+            "gelu_tanh",
+            r"\frac{x}{2} \left(1 + \tanh\left(\sqrt{2/\pi} (x + 0.044715 x^3)\right)\right)",
+        )
     },
     Row {
         aliases: &["quick_gelu"],

@@ -50,6 +50,7 @@ celu = get("celu")
 softplus = get("softplus")
 softsign = get("softsign")
 squareplus = get("squareplus")
+gelu_tanh = get("gelu_tanh")
 gelu_sigmoid = get("gelu_sigmoid")
 silu = get("silu")
 swish = get("swish")
@@ -97,6 +98,7 @@ __all__ = [
     "elu",
     "exp",
     "gelu_sigmoid",
+    "gelu_tanh",
     "get",
     "get_num_threads",
     "hard_shrink",

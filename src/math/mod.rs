@@ -19,6 +19,8 @@ pub trait Number:
     + log::LogConstants
     + tanh::TanhConstants
     + wide::WideConstants
+    + crate::activations::gelu_tanh::GeluTanhConstants
+    + crate::activations::mish::MishConstants
     + crate::activations::silu::SiluConstants
 {
 }
