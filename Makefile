@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 RUST_SOURCES := Cargo.toml Cargo.lock $(shell find src -name '*.rs')
 PYTHON_SOURCES := pyproject.toml README.md LICENSE $(shell find python -name '*.py' -o -name '*.pyi' -o -name py.typed)
 
-.PHONY: demo test test-rust test-python lint bench roofline bench-rust clean
+.PHONY: demo test test-rust test-python lint bench bench-dense roofline bench-rust clean
 
 demo: $(VENV)/installed
 	$(BIN)/python examples/demo.py
@@ -31,6 +31,9 @@ lint: $(VENV)/installed $(VENV)/lint-tools
 # Benchmarks take options, as in `make bench ARGS=--quick`; ARGS=--help lists them.
 bench: $(VENV)/installed $(VENV)/bench-tools
 	$(BIN)/python -m benches.compare $(ARGS)
+
+bench-dense: $(VENV)/installed
+	$(BIN)/python -m benches.dense
 
 roofline: $(VENV)/installed $(VENV)/bench-tools
 	$(BIN)/python -m benches.roofline $(ARGS)

@@ -1,6 +1,6 @@
 """The gradients of a dense layer against the three bare NumPy expressions, taken in turn.
 
-    python benches/dense.py
+    make bench-dense
 
 For each size both are run alternately, in the order ABBA, and the ratio is the median of the pairs'
 ratios. BLAS runs on one thread and the clock counts this thread's processor time, so that the ratio

@@ -53,7 +53,11 @@ def test_a_jump_is_a_gap_in_the_line() -> None:
         curve = drawn(ag.plotting.curves("relu", low, high))["$f'$"]
         assert np.isnan(curve).sum() == 1
         assert set(curve[~np.isnan(curve)]) == {0.0, 1.0}
-    for name in ("sigmoid", "tanh"):
+    # The second derivative of softsign jumps from 2 to -2, with a value between at 0 itself.
+    curve = drawn(ag.plotting.curves("softsign", -5, 5))["$f''$"]
+    middle = len(curve) // 2
+    assert np.flatnonzero(np.isnan(curve)).tolist() == [middle - 1, middle]
+    for name in ("sigmoid", "tanh", "exp"):
         for curve in drawn(ag.plotting.curves(name, -40, 40)).values():
             assert np.isfinite(curve).all()
 

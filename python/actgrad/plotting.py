@@ -244,7 +244,7 @@ def _title(activation: Activation) -> str:
     """Return the name and the formula, without the formula if matplotlib cannot set it."""
     from matplotlib.mathtext import MathTextParser
 
-    formula = f"$f(x) = {activation.formula}$"
+    formula = f"$f(x) = {activation.formula}$".replace(r"\tfrac", r"\frac")
     try:
         MathTextParser("path").parse(formula)
     except ValueError:
@@ -255,14 +255,14 @@ def _title(activation: Activation) -> str:
 def _without_jumps(y: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
     """Return a curve with NaN where it jumps, so that no line is drawn there.
 
-    A jump is a step far larger than the steps on both sides of it.
+    A jump is a step far larger than those two further on: it may stop halfway, at the kink itself.
     """
     y = np.where(np.isfinite(y), y, np.nan)
     with np.errstate(invalid="ignore"):
         step = np.abs(np.diff(y))
         around = np.zeros_like(step)
-        around[1:] += step[:-1]
-        around[:-1] += step[1:]
+        around[2:] += step[:-2]
+        around[:-2] += step[2:]
         jumps = np.flatnonzero(step > 20.0 * around + 1e-3 * np.nanmax(np.abs(y), initial=0.0))
     y[jumps] = np.nan
     return y
