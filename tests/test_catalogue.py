@@ -79,7 +79,9 @@ def test_nothing_that_has_come_is_listed_as_to_come() -> None:
     assert not TO_COME & set(ROWS), f"take {TO_COME & set(ROWS)} off the list TO_COME"
 
 
-@pytest.mark.parametrize("name", sorted((set(oracle.FORMULAS) | set(reference.ACTIVATIONS)) - TO_COME))
+@pytest.mark.parametrize(
+    "name", sorted((set(oracle.FORMULAS) | set(reference.ACTIVATIONS)) - TO_COME)
+)
 def test_nothing_describes_an_activation_that_is_not_there(name: str) -> None:
     assert name in ROWS, f"{name} is described but has no row in src/catalogue.rs"
 
