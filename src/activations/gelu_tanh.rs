@@ -85,7 +85,8 @@ impl Activation for GeluTanh {
         let t = x.abs().at_most(largest);
         let incline = plus_linear(thrice, t);
         let w = incline.times(t);
-        let gate = Gate::fine::<true>(plus_linear(c, t).times(t).negate());
+        let depth = plus_linear(c, t).times(t).normalize();
+        let gate = Gate::fine::<true>(depth.negate());
         let far = gate.shortfall::<true>(w);
 
         let zero = T::pair(0.7524614220710163, -3.635560509207687e-17);

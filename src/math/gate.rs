@@ -56,7 +56,7 @@ pub struct Gate<T> {
 }
 
 impl<T: Number> Gate<T> {
-    /// The gate at `v`, where `EXP_LOWEST <= v.hi <= GATE_OPEN` and `v.lo` is below an ulp; without
+    /// The gate at `v`, where `EXP_LOWEST <= v.hi <= GATE_OPEN` and `v.lo` is small; without
     /// `PAIR`, at `v.hi` alone, and below `ln(2) (DIGITS - 1/2)` only. For `product`.
     ///
     /// Error: of D relative to `e^r`, 2^-25.6 (`f32`), 2^-54.9 (`f64`).
