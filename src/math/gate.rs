@@ -152,6 +152,16 @@ impl<T: Number> Gate<T> {
         self.inverse.mul_add(factor.hi, self.inverse * lo)
     }
 
+    /// `sigma'(v)` divided by `power UNBIAS`, rounded, for `v <= 0`.
+    #[inline(always)]
+    pub fn slope_round(&self) -> T {
+        // sigma(v) sigma(-v) = (q - R q^2) R with q = inverse (1 + residual).
+        let hi = (-self.scale).mul_add(self.inverse, T::ONE);
+        let lo = (-self.scale).mul_add(self.inverse, T::ONE - hi);
+        let lo = self.residual().mul_add(hi.mul_add(T::TWO, -T::ONE), lo);
+        self.inverse.mul_add(hi, self.inverse * lo)
+    }
+
     /// `sigma'(v)` divided by `power UNBIAS`, as a pair, for `v <= 0`.
     #[inline(always)]
     pub fn slope(&self) -> Double<T> {
