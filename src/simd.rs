@@ -188,8 +188,11 @@ impl FromStr for Level {
 }
 
 // Elements in a block: enough vectors in flight to hide latencies, few enough for the registers.
+// `.cargo/config.toml` has the compiler interleave up to four vectors.
 #[cfg(target_arch = "x86_64")]
-const AVX512_BLOCK: usize = 32;
+const AVX512_SINGLE_BLOCK: usize = 64;
+#[cfg(target_arch = "x86_64")]
+const AVX512_DOUBLE_BLOCK: usize = 32;
 #[cfg(target_arch = "x86_64")]
 const AVX2_BLOCK: usize = 16;
 const PORTABLE_BLOCK: usize = 8;
@@ -228,7 +231,13 @@ unsafe fn avx512<F: ElementFunction, T: Number>(
     outputs: *const *mut T,
 ) {
     // SAFETY: passed on from the caller.
-    unsafe { run::<F, T, AVX512_BLOCK>(count, inputs, outputs) }
+    unsafe {
+        if size_of::<T>() == size_of::<f32>() {
+            run::<F, T, AVX512_SINGLE_BLOCK>(count, inputs, outputs)
+        } else {
+            run::<F, T, AVX512_DOUBLE_BLOCK>(count, inputs, outputs)
+        }
+    }
 }
 
 /// # Safety
