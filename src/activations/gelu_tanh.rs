@@ -3,7 +3,7 @@
 use crate::activation::{Activation, Jet, Parameters};
 use crate::math::Number;
 use crate::math::double::{Double, fast_two_sum, polynomial_by_pairs, two_product, two_sum};
-use crate::math::gate::Gate;
+use crate::math::gate::{Gate, times_sigma};
 use crate::math::real::Real;
 
 /// Constants of gelu_tanh, one set for each working precision.
@@ -80,20 +80,20 @@ impl Activation for GeluTanh {
         let thrice = T::pair(0.21406444881780073, 1.2025242832367862e-17);
         let bounded = x.at_least(-largest).at_most(largest);
         let v = plus_linear(c, bounded).times(bounded);
-        let value = Gate::coarse::<true>(v).product(bounded);
+        let value = times_sigma::<T, true>(bounded, v);
 
         let t = x.abs().at_most(largest);
         let incline = plus_linear(thrice, t);
         let w = incline.times(t);
         let depth = plus_linear(c, t).times(t).normalize();
-        let gate = Gate::fine::<true>(depth.negate());
+        let gate = Gate::at::<true>(depth.negate());
         let far = gate.shortfall::<true>(w);
 
         let zero = T::pair(0.7524614220710163, -3.635560509207687e-17);
         let slope = T::pair(1.9045991238220834, -1.063859170532767e-16);
         let factor = near_zero(zero, slope, T::GELU_TANH_NEAR, t, far);
         let left = gate.times(factor);
-        let right = (-left).mul_add(gate.scale, T::ONE);
+        let right = (-left).mul_add(gate.power, T::ONE);
 
         // v' (2 (1 - w sigma) + w) + x v'', and x v'' = 2 (v' - k).
         let bracket = two_sum(T::TWO * far.hi, w.hi);
@@ -106,8 +106,8 @@ impl Activation for GeluTanh {
         let bend = near_zero(zero, slope, T::GELU_TANH_BEND_NEAR, t, far);
         Jet {
             value: T::select(v.hi > T::GATE_OPEN, x, value),
-            derivative: T::select(x >= T::ZERO, right, left * gate.power * T::UNBIAS),
-            second_derivative: bend.multiply_round(gate.slope()) * gate.power * T::UNBIAS,
+            derivative: T::select(x >= T::ZERO, right, left * gate.power),
+            second_derivative: bend.multiply_round(gate.slope()) * gate.power,
         }
     }
 }
@@ -135,7 +135,7 @@ fn near_zero<T: Number>(
 ) -> Double<T> {
     let n = fast_two_sum(zero.hi - t, zero.lo);
     let square = n.hi * n.hi;
-    let rest = n.hi.mul_add(polynomial_by_pairs(n.hi, square, tail), slope.lo);
+    let rest = n.hi.mul_add(polynomial_by_pairs(n.hi, square, tail, T::ONE), slope.lo);
     let near = n.multiply(Double { hi: slope.hi, lo: rest });
     Double::select(square < T::literal(1.0 / 256.0), near, far)
 }

@@ -4,33 +4,31 @@ use crate::activation::{Activation, Jet, Parameters};
 use crate::math::Number;
 use crate::math::double::Double;
 use crate::math::exp::{Scaled, exp_decay};
-use crate::math::gate::Gate;
-use crate::math::tanh::tanh_pair;
+use crate::math::gate::{Gate, times_sigma};
+use crate::math::tanh::{tanh_pair, tanh_round};
 
 /// `sigmoid(x) = 1 / (1 + e^-x)`.
 ///
 /// Error: value and derivative at most 1 ulp, second derivative at most 2 ulp.
 /// Edges: NaN gives NaN; 0 and 1 at the infinities, with derivatives 0.
-/// Method: [`Gate`] for the value and, at `-|x|`, for the derivative `sigma(x) sigma(-x)`; the second
+/// Method: [`Gate`] at `-|x|` for the derivative `sigma(x) sigma(-x)`; the second
 /// derivative is `-sigma'(x) tanh(x/2)`.
 pub struct Sigmoid;
 
 impl Activation for Sigmoid {
     #[inline(always)]
     fn jet<T: Number>(x: T, _: Parameters<T>) -> Jet<T> {
-        let bounded = x.at_least(T::EXP_LOWEST);
-        let value = Gate::coarse::<false>(Double::from(bounded)).product(T::ONE);
+        let value = times_sigma::<T, false>(T::ONE, Double::from(x.at_least(T::EXP_LOWEST)));
         // 1 - e^-x rounds to the number below 1 until e^-x = 2^-(DIGITS + 1).
         let last = T::literal(f64::from(T::DIGITS + 1) * core::f64::consts::LN_2);
         let nearly_one = T::ONE - T::select(x > last, T::ZERO, T::HALF * T::ULP);
-        let distance = Double::from((-x.abs()).at_least(T::EXP_LOWEST));
-        let gate = Gate::coarse::<false>(distance);
-        let slope = Gate::fine::<false>(distance).slope();
-        let bend = slope.multiply_round(tanh_pair(T::HALF * x));
+        let distance = (-x.abs()).at_least(T::EXP_LOWEST);
+        let gate = Gate::at::<false>(Double::from(distance));
+        let bend = gate.slope().multiply_round(tanh_pair(T::HALF * x));
         Jet {
             value: T::select(x > T::SILU_LINEAR, nearly_one, value),
-            derivative: gate.slope_round() * gate.power * T::UNBIAS,
-            second_derivative: -(bend * gate.power * T::UNBIAS),
+            derivative: gate.slope_round() * gate.power,
+            second_derivative: -(bend * gate.power),
         }
     }
 
@@ -45,24 +43,21 @@ impl Activation for Sigmoid {
 ///
 /// Error: value and derivative at most 1 ulp, second derivative at most 2 ulp.
 /// Edges: NaN gives NaN; -1 and 1 at the infinities, with derivatives 0; `tanh(-0.0) = -0.0`.
-/// Method: with `e = exp(-2|x|)`: value `(1-e)/(1+e)`, below 1/4 an odd polynomial; derivative
-/// `4 sigma'(2x)` by [`Gate`]; second derivative `-2 tanh(x) tanh'(x)`.
+/// Method: `(e^2x - 1) / (e^2x + 1)` for the value; derivative `4 sigma'(2x)` by [`Gate`]; second
+/// derivative `-2 tanh(x) tanh'(x)`.
 pub struct Tanh;
 
 impl Activation for Tanh {
     #[inline(always)]
     fn jet<T: Number>(x: T, _: Parameters<T>) -> Jet<T> {
-        let distance = Double::from((-(T::TWO * x.abs())).at_least(T::EXP_LOWEST));
-        let gate = Gate::coarse::<false>(distance);
-        let slope = Gate::fine::<false>(distance).slope();
+        let distance = (-(T::TWO * x.abs())).at_least(T::EXP_LOWEST);
+        let gate = Gate::at::<false>(Double::from(distance));
         let four = T::TWO + T::TWO;
-        let value = tanh_pair(x);
-        // Eight times the slope before the product: for a subnormal x it is then rounded once.
-        let bend = value.multiply_round(slope.scale(T::literal(8.0)));
+        // The product's scale is that of its result: a subnormal one is rounded once.
+        let bend = tanh_pair(x).scale(T::literal(8.0) / T::UNBIAS).multiply_round(gate.slope());
         Jet {
-            // The sum of the pair would lose the sign of -0.0.
-            value: value.round().copysign(x),
-            derivative: gate.slope_round() * (four * gate.power) * T::UNBIAS,
+            value: tanh_round(x),
+            derivative: gate.slope_round() * (four * gate.power),
             second_derivative: -(bend * gate.power * T::UNBIAS),
         }
     }

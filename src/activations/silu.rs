@@ -7,7 +7,7 @@
 use crate::activation::{Activation, Jet, Parameters};
 use crate::math::Number;
 use crate::math::double::{Double, fast_two_sum, polynomial_by_pairs, two_product};
-use crate::math::gate::Gate;
+use crate::math::gate::{Gate, times_sigma};
 use crate::math::real::Real;
 
 /// Constants of the family, one set for each working precision.
@@ -67,7 +67,7 @@ impl Activation for Silu {
     #[inline(always)]
     fn jet<T: Number>(x: T, _: Parameters<T>) -> Jet<T> {
         let bounded = x.at_least(T::EXP_LOWEST);
-        let value = Gate::coarse::<false>(Double::from(bounded)).product(bounded);
+        let value = times_sigma::<T, false>(bounded, Double::from(bounded));
         let s = S::at::<false>(Double::from(x.abs().at_most(-T::EXP_LOWEST)));
         Jet {
             // e^-x is below 3/4 of an ulp here.
@@ -94,7 +94,7 @@ impl Activation for GeluSigmoid {
         let lowest = T::literal(0.5875) * T::EXP_LOWEST;
         let bounded = x.at_least(lowest);
         let y = beta.times(bounded);
-        let value = Gate::coarse::<true>(y).product(bounded);
+        let value = times_sigma::<T, true>(bounded, y);
         let s = S::at::<true>(beta.times(x.abs().at_most(-lowest)));
         Jet {
             value: T::select(y.hi > T::GATE_OPEN, x, value),
@@ -126,7 +126,7 @@ impl Activation for Swish {
         let sign = T::ONE.copysign(x);
         let y = t.scale(sign);
         let bounded = T::select(y.hi > T::EXP_LOWEST, magnitude, T::ZERO) * sign;
-        let value = Gate::coarse::<true>(y).product(bounded);
+        let value = times_sigma::<T, true>(bounded, y);
         let value = T::select(y.hi > T::GATE_OPEN, x, value);
         let s = S::at::<true>(t);
         Jet {
@@ -140,11 +140,11 @@ impl Activation for Swish {
     #[inline(always)]
     fn parameter_derivatives<T: Number>(x: T, [beta, _]: Parameters<T>) -> [T; 2] {
         let (magnitude, t) = scaled(x, beta.abs());
-        let gate = Gate::fine::<true>(t.negate());
+        let gate = Gate::at::<true>(t.negate());
         let power = T::select(t.hi < -T::EXP_LOWEST, gate.power, T::ZERO);
-        // x^2 alone may overflow: one factor is made small before they meet.
-        let product = gate.slope().times(magnitude * power);
-        let last = magnitude * T::UNBIAS;
+        // x^2 alone may overflow: the slope is made to meet one factor first.
+        let product = gate.slope().times(magnitude);
+        let last = magnitude * power;
         [product.hi.mul_add(last, product.lo * last), T::NAN]
     }
 }
@@ -176,7 +176,7 @@ impl<T: Number> S<T> {
     /// Without `PAIR`, at `t.hi` alone.
     #[inline(always)]
     fn at<const PAIR: bool>(t: Double<T>) -> Self {
-        let gate = Gate::fine::<PAIR>(t.negate());
+        let gate = Gate::at::<PAIR>(t.negate());
         S { gate, t, shortfall: gate.shortfall::<PAIR>(t), pair: PAIR }
     }
 
@@ -187,12 +187,12 @@ impl<T: Number> S<T> {
         let n = a.mul_add(b, -self.t.hi);
         let square = n * n;
         let near = if self.pair { fast_two_sum(n, c - self.t.lo) } else { Double { hi: n, lo: c } };
-        let lo = square.mul_add(polynomial_by_pairs(n, square, T::SILU_NEAR), near.lo);
+        let lo = square.mul_add(polynomial_by_pairs(n, square, T::SILU_NEAR, T::ONE), near.lo);
         let near = Double { hi: near.hi, lo };
         let is_near = square < T::literal(1.0 / 256.0);
         let left = self.gate.times(Double::select(is_near, near, self.shortfall));
-        let right = (-left).mul_add(self.gate.scale, T::ONE);
-        T::select(x >= T::ZERO, right, left * self.gate.power * T::UNBIAS)
+        let right = (-left).mul_add(self.gate.power, T::ONE);
+        T::select(x >= T::ZERO, right, left * self.gate.power)
     }
 
     /// `factor S''(y)`.
@@ -206,12 +206,12 @@ impl<T: Number> S<T> {
         let n = fast_two_sum(zero.hi - self.t.hi, zero.lo - self.t.lo);
         let square = n.hi * n.hi;
         // The bracket's slope at its zero z is -z/2.
-        let tail = polynomial_by_pairs(n.hi, square, T::SILU_BEND_NEAR);
+        let tail = polynomial_by_pairs(n.hi, square, T::SILU_BEND_NEAR, T::ONE);
         let rest = square.mul_add(tail, T::HALF * zero.lo);
         let near = n.multiply(Double { hi: T::HALF * zero.hi, lo: rest });
         let bend = Double::select(square < T::literal(1.0 / 256.0), near, far);
         let bend = bend.multiply_round(self.gate.slope().times(factor));
-        bend * self.gate.power * T::UNBIAS
+        bend * self.gate.power
     }
 }
 

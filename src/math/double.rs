@@ -174,13 +174,17 @@ pub fn polynomial<T: Real>(x: T, coefficients: &[T]) -> T {
     sum
 }
 
-/// As [`polynomial`], from `x` and `x^2`: as many operations, in a chain half as long.
+/// `scale`, a power of two, times the polynomial as of [`polynomial`], from `x` and `x^2`: as many
+/// operations, in a chain half as long. With a constant scale it costs nothing.
 #[inline(always)]
-pub fn polynomial_by_pairs<T: Real>(x: T, square: T, coefficients: &[T]) -> T {
+pub fn polynomial_by_pairs<T: Real>(x: T, square: T, coefficients: &[T], scale: T) -> T {
     let mut index = (coefficients.len() - 1) & !1;
-    let pair = |index: usize| match coefficients.get(index + 1) {
-        Some(odd) => odd.mul_add(x, coefficients[index]),
-        None => coefficients[index],
+    let pair = |index: usize| {
+        let even = coefficients[index] * scale;
+        match coefficients.get(index + 1) {
+            Some(odd) => (*odd * scale).mul_add(x, even),
+            None => even,
+        }
     };
     let mut sum = pair(index);
     while index > 0 {

@@ -146,12 +146,12 @@ macro_rules! implement_real {
             }
             #[inline(always)]
             fn times_rounded_with_power(self, factor: Self, bias: i32) -> (Self, Self) {
-                // Adding 1.5 * 2^(DIGITS - 1) leaves the integer in the low bits of the sum.
-                let shifted = self.mul_add(factor, $magic);
-                let k = shifted - $magic;
-                let offset = ($bias + bias) as $bits;
-                let power = shifted.to_bits().wrapping_add(offset) << ($float::MANTISSA_DIGITS - 1);
-                (k, $float::from_bits(power))
+                // Adding 1.5 * 2^(DIGITS - 1) leaves the integer in the low bits of the sum; adding
+                // the exponent's offset too, the exponent field of the power.
+                let magic = $magic + ($bias + bias) as $float;
+                let shifted = self.mul_add(factor, magic);
+                let power = shifted.to_bits() << ($float::MANTISSA_DIGITS - 1);
+                (shifted - magic, $float::from_bits(power))
             }
             #[inline(always)]
             fn split_exponent(self) -> (Self, Self) {

@@ -3,6 +3,7 @@
 use super::Number;
 use super::double::{Double, polynomial};
 use super::exp::exp_decay;
+use super::gate::Reduced;
 use super::real::Real;
 
 /// Constants of the hyperbolic tangent, one set for each working precision.
@@ -81,4 +82,34 @@ pub fn tanh_pair<T: Number>(x: T) -> Double<T> {
         Double { hi: magnitude, lo: magnitude * (square * polynomial(square, T::TANH_TAIL)) };
     let pair = Double::select(magnitude < T::literal(0.25), near, far);
     pair.scale(T::ONE.copysign(x))
+}
+
+/// `tanh(x)`, rounded: in half the operations of [`tanh_pair`].
+///
+/// Error: before rounding, relative 2^-25.3 (`f32`), 2^-54.1 (`f64`).
+/// Edges: -1 and 1 at the infinities; NaN gives NaN; the sign of zero stays.
+/// Method: `(e^r - R) / (e^r + R)` with `e^(2|x|) = e^r / R`, both sums exact to the pair: for
+/// `R = 1` the numerator is `e^r - 1 = r + ...`, relatively accurate. `1 - 2R/e^r` where R vanishes
+/// beside 1.
+#[inline(always)]
+pub fn tanh_round<T: Number>(x: T) -> T {
+    let distance = (-(T::TWO * x.abs())).at_least(T::EXP_LOWEST);
+    let Reduced { power, r, d, square, tail } = Reduced::at::<false>(Double::from(distance));
+    let lift = T::UNBIAS.reciprocal();
+    let rest = square.mul_add(tail, d);
+    // start + r, both times 2^EXP_BIAS; start is 0 or larger than r.
+    let plus = |start: T| {
+        let hi = r.mul_add(lift, start);
+        Double { hi, lo: r.mul_add(lift, start - hi) + rest }
+    };
+    let numerator = plus(lift - power);
+    let denominator = plus(lift + power);
+    let inverse = denominator.round().reciprocal();
+    // The tails are as large as a quarter of the heads: the quotient is that of the sums.
+    let quotient = numerator.round() * inverse;
+    let remainder = (-quotient).mul_add(denominator.hi, numerator.hi) + numerator.lo;
+    let remainder = (-quotient).mul_add(denominator.lo, remainder);
+    let near = remainder.mul_add(inverse, quotient);
+    let far = (-(T::TWO * power)).mul_add(inverse, T::ONE);
+    T::select(power < T::ULP * lift, far, near).copysign(x)
 }
