@@ -11,8 +11,8 @@ use crate::activation::{
     ValueAndDerivative,
 };
 use crate::activations::{
-    elu, gelu_tanh, hard, logit, mish, relu, shrink, sigmoid, silu, softplus, softsign, sparse,
-    tanh_shrink,
+    elu, gelu, gelu_tanh, hard, logit, mish, relu, shrink, sigmoid, silu, softplus, softsign,
+    sparse, tanh_shrink,
 };
 use crate::operands::Kernels;
 use crate::simd::{ElementFunction, Level};
@@ -271,6 +271,11 @@ pub static CATALOGUE: &[Row] = &[
         range: "(0, inf) for b > 0",
         from_output: FromOutput::AccurateIfPositive,
         ..row::<softsign::Squareplus>("squareplus", r"\frac{x + \sqrt{x^2 + b}}{2}")
+    },
+    Row {
+        aliases: &["gelu_erf"],
+        range: "[-0.17, inf)",
+        ..row::<gelu::Gelu>("gelu", r"x \Phi(x)")
     },
     Row {
         aliases: &["gelu_new"],

@@ -50,6 +50,7 @@ celu = get("celu")
 softplus = get("softplus")
 softsign = get("softsign")
 squareplus = get("squareplus")
+gelu = get("gelu")
 gelu_tanh = get("gelu_tanh")
 gelu_sigmoid = get("gelu_sigmoid")
 silu = get("silu")
@@ -97,6 +98,7 @@ __all__ = [
     "diagnostics",
     "elu",
     "exp",
+    "gelu",
     "gelu_sigmoid",
     "gelu_tanh",
     "get",

@@ -5,6 +5,7 @@ pub mod exp;
 pub mod expm1;
 pub mod gate;
 pub mod log;
+pub mod mills;
 pub mod real;
 pub mod root;
 pub mod tanh;
@@ -17,6 +18,7 @@ pub trait Number:
     + exp::ExpConstants
     + gate::GateConstants
     + log::LogConstants
+    + mills::MillsConstants
     + tanh::TanhConstants
     + wide::WideConstants
     + crate::activations::gelu_tanh::GeluTanhConstants
