@@ -25,7 +25,7 @@ impl Activation for Gelu {
         let gauss = gauss(t);
         // sqrt(2/pi)
         let factor = T::pair(0.7978845608028654, -4.98465440455546e-17);
-        let density = gauss.mantissa.normalize().multiply(factor);
+        let density = gauss.mantissa.multiply(factor);
         let bend = density.multiply_round(gauss.exponent.plus_larger(T::ONE));
         Jet {
             value: value(x, t, &gauss),
@@ -74,7 +74,7 @@ fn derivative<T: Number>(x: T, t: T, gauss: &Gauss<T>) -> T {
     // (z - t)/2 e^{-t^2/2}
     let hi = distance.hi * head;
     let lo = distance.hi.mul_add(tail, distance.hi.mul_add(head, -hi));
-    let lo = distance_lo.mul_add(head + tail, lo);
+    let lo = distance_lo.mul_add(head, lo);
     let slope = T::SLOPE.at(t);
     let left = hi.mul_add(slope.hi, hi.mul_add(slope.lo, lo * slope.round()));
     let negative = x < T::ZERO;

@@ -1,7 +1,7 @@
 //! The tail of the normal distribution: `e^{-t^2/2}` and Mills's ratio `R(t) = (1 - Phi(t)) / phi(t)`.
 
-use super::double::{Double, fast_two_sum, polynomial};
-use super::exp::{ExpConstants, reduce};
+use super::double::{Double, polynomial};
+use super::exp::{ExpConstants, exp_reduced, reduce};
 use super::real::Real;
 
 /// Constants of the normal distribution, one set for each working precision.
@@ -147,9 +147,9 @@ impl<T: Real> Ratio<T> {
     }
 }
 
-/// `e^{-t^2/2} = (mantissa.hi + mantissa.lo) * power * UNBIAS`.
+/// `e^{-t^2/2} = mantissa * power * UNBIAS`.
 pub struct Gauss<T> {
-    /// About in `[0.7, 1.42]`; `lo` is below `hi` / 8.
+    /// A normalised pair, about in `[0.7, 1.42]`.
     pub mantissa: Double<T>,
     /// `2^(k + EXP_BIAS)`.
     pub power: T,
@@ -159,18 +159,15 @@ pub struct Gauss<T> {
 
 /// The density without its constant factor, for `0 <= t <= GAUSS_LARGEST`.
 ///
-/// Error: relative 2^-26 (`f32`), 2^-55 (`f64`) of the mantissa.
+/// Error: that of `exp_decay`.
 /// Edges: NaN gives NaN.
-/// Method: as `exp_decay`, but a pair that is not normalised: `1 + r` exact, and the rest.
+/// Method: `exp_decay` of the exact square, which is above `EXP_LOWEST`.
 #[inline(always)]
 pub fn gauss<T: MillsConstants>(t: T) -> Gauss<T> {
     let half = -(T::HALF * t);
     let hi = t * half;
     let exponent = Double { hi, lo: t.mul_add(half, -hi) };
     let (k, power) = hi.times_rounded_with_power(T::LOG2_E, T::EXP_BIAS);
-    let reduced = reduce(exponent.hi, exponent.lo, k);
-    let r = reduced.round();
-    let one = fast_two_sum(T::ONE, reduced.hi);
-    let tail = (r * r).mul_add(polynomial(r, T::EXP_TAIL), one.lo + reduced.lo);
-    Gauss { mantissa: Double { hi: one.hi, lo: tail }, power, exponent }
+    let mantissa = exp_reduced(reduce(hi, exponent.lo, k));
+    Gauss { mantissa, power, exponent }
 }
