@@ -129,7 +129,7 @@ pub struct Ratio<T: 'static> {
 impl<T: Real> Ratio<T> {
     /// The function at `t`, as a pair with `lo` up to half of `hi`.
     ///
-    /// Error: relative 2^-24.9 (`f32`), 2^-53.9 (`f64`).
+    /// Error: relative, about 2^-25 (`f32`), 2^-54 (`f64`).
     #[inline(always)]
     pub fn at(&self, t: T) -> Double<T> {
         let quotient = self.scale / (t + self.shift);
