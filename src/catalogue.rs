@@ -11,7 +11,7 @@ use crate::activation::{
     ValueAndDerivative,
 };
 use crate::activations::{
-    elu, gelu, gelu_tanh, hard, logit, mish, relu, shrink, sigmoid, silu, softplus, softsign,
+    elu, erf, gelu, gelu_tanh, hard, logit, mish, relu, shrink, sigmoid, silu, softplus, softsign,
     sparse, tanh_shrink,
 };
 use crate::operands::Kernels;
@@ -367,5 +367,6 @@ pub static CATALOGUE: &[Row] = &[
     Row { range: "[0, inf)", ..row::<tanh_shrink::Lisht>("lisht", r"x \tanh x") },
     Row { range: "[0, inf)", ..row::<softplus::LogCosh>("log_cosh", r"\log \cosh x") },
     Row { range: "(0, inf)", from_output: FromOutput::Accurate, ..row::<elu::Exp>("exp", r"e^x") },
+    Row { range: "(-1, 1)", ..row::<erf::Erf>("erf", r"\operatorname{erf} x") },
     Row { range: "(-inf, inf)", ..row::<logit::Logit>("logit", r"\log \frac{x}{1 - x}") },
 ];

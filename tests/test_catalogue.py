@@ -70,18 +70,7 @@ def test_the_row_is_complete(name: str) -> None:
         assert row[piece], f"the row of {name} in src/catalogue.rs has no {piece}"  # type: ignore[literal-required]
 
 
-# Described already, by the oracle, the reference and the table of counterparts; their rows are to
-# come. A test fails when they have come and are still listed here.
-TO_COME = {"erf"}
-
-
-def test_nothing_that_has_come_is_listed_as_to_come() -> None:
-    assert not TO_COME & set(ROWS), f"take {TO_COME & set(ROWS)} off the list TO_COME"
-
-
-@pytest.mark.parametrize(
-    "name", sorted((set(oracle.FORMULAS) | set(reference.ACTIVATIONS)) - TO_COME)
-)
+@pytest.mark.parametrize("name", sorted(set(oracle.FORMULAS) | set(reference.ACTIVATIONS)))
 def test_nothing_describes_an_activation_that_is_not_there(name: str) -> None:
     assert name in ROWS, f"{name} is described but has no row in src/catalogue.rs"
 
@@ -93,9 +82,7 @@ def test_names_and_aliases_are_unique() -> None:
 
 
 @pytest.mark.parametrize(
-    "counterpart",
-    [c for c in frameworks.COUNTERPARTS if c.activation not in TO_COME],
-    ids=lambda c: f"{c.library}-{c.name}",
+    "counterpart", frameworks.COUNTERPARTS, ids=lambda c: f"{c.library}-{c.name}"
 )
 def test_counterparts_name_activations_and_their_parameters(
     counterpart: frameworks.Counterpart,

@@ -67,6 +67,7 @@ sparse_sigmoid = get("sparse_sigmoid")
 lisht = get("lisht")
 log_cosh = get("log_cosh")
 exp = get("exp")
+erf = get("erf")
 logit = get("logit")
 
 # Imported when first used: a program that only trains should not wait for them.
@@ -97,6 +98,7 @@ __all__ = [
     "derivatives",
     "diagnostics",
     "elu",
+    "erf",
     "exp",
     "gelu",
     "gelu_sigmoid",

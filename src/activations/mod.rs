@@ -3,6 +3,7 @@
 use crate::math::Number;
 
 pub mod elu;
+pub mod erf;
 pub mod gelu;
 pub mod gelu_tanh;
 pub mod hard;

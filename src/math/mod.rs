@@ -1,6 +1,7 @@
 //! What activations are made of: the working precisions, pairs, and elementary functions.
 
 pub mod double;
+pub mod erf;
 pub mod exp;
 pub mod expm1;
 pub mod gate;
@@ -15,6 +16,7 @@ pub mod wide;
 pub trait Number:
     real::Real
     + crate::activations::mish::MishConstants
+    + erf::ErfConstants
     + exp::ExpConstants
     + gate::GateConstants
     + log::LogConstants
