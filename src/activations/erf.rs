@@ -34,7 +34,6 @@ impl Activation for Erf {
 
 #[inline(always)]
 fn value<T: Number>(x: T) -> T {
-    let near = polynomial(x * x, T::ERF_NEAR).mul_add(x, x);
     let magnitude = x.abs().at_most(T::ERF_LARGEST);
     // Exact, and 0 at the border, so that w is the more accurate, the larger erfc.
     let y = magnitude - T::ERF_BORDER;
@@ -44,6 +43,7 @@ fn value<T: Number>(x: T) -> T {
         w = (-w).mul_add(w, w + w);
     }
     let far = (T::ONE - T::ERF_AT_BORDER).mul_add(w, T::ERF_AT_BORDER);
+    let near = polynomial(magnitude * magnitude, T::ERF_NEAR).mul_add(magnitude, magnitude);
     T::select(magnitude < T::ERF_BORDER, near, far).copysign(x)
 }
 
