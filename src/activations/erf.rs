@@ -10,24 +10,27 @@ use crate::math::exp::reduce;
 /// Error: value and derivative at most 1 ulp, second derivative at most 2 ulp.
 /// Edges: NaN gives NaN; -1 and 1 at the infinities, with derivatives 0 and second derivatives 0.0
 /// and -0.0; `erf(-0.0) = -0.0`.
-/// Method: below a border b `x + x q(x^2)` with a polynomial q. From there on `1 - erfc(|x|)`, which
-/// needs erfc to half an ulp of 1 only: `log2 erfc(|x|)` is `log2 erfc(b)` and a polynomial in
-/// `|x| - b`. The derivatives have `exp(-x^2)` with the rounding error of the square.
+/// Method: below a border b `x + x q(x^2)` with a polynomial q. From there on `1 - erfc(|x|)`,
+/// where erfc need be right to a fraction of an ulp of 1 only: `erfc(b) (1 - w)^8` with a polynomial
+/// w in `|x| - b`. The derivatives have `exp(-x^2)` with what rounding takes from the square.
+/// Source: the power of a polynomial is from C. Hastings, "Approximations for digital computers",
+/// 1955.
 pub struct Erf;
 
 impl Activation for Erf {
     #[inline(always)]
     fn jet<T: Number>(x: T, _: Parameters<T>) -> Jet<T> {
         // 2/sqrt(pi)
-        let steepness = T::pair(1.1283791670955126, 1.533545961316588e-17);
-        let gauss = Gauss::at(x.abs().at_most(T::GAUSS_LARGEST));
-        // -2x, times a power of two that leaves it normal.
+        let steepness = T::pair(core::f64::consts::FRAC_2_SQRT_PI, 1.533545961316588e-17);
         let bounded = x.at_least(-T::GAUSS_LARGEST).at_most(T::GAUSS_LARGEST);
+        let gauss = Gauss::at(bounded);
+        // -2x, times a power of two that leaves it normal.
         let factor = steepness.times(-(T::TWO * bounded) * gauss.power);
         Jet {
             value: value(x),
             derivative: gauss.times(steepness) * gauss.power * T::UNBIAS,
-            second_derivative: gauss.times(factor) * T::UNBIAS,
+            // The sum would lose the sign of zero.
+            second_derivative: (gauss.times(factor) * T::UNBIAS).copysign(-x),
         }
     }
 }
@@ -56,7 +59,7 @@ struct Gauss<T> {
 }
 
 impl<T: Number> Gauss<T> {
-    /// For `|x| <= GAUSS_LARGEST`.
+    /// For `|x| <= GAUSS_LARGEST`; error: relative 2^-26 (`f32`), 2^-55 (`f64`).
     #[inline(always)]
     fn at(x: T) -> Self {
         let square = two_product(x, x).negate();
