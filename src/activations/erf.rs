@@ -11,8 +11,9 @@ use crate::math::exp::reduce;
 /// Edges: NaN gives NaN; -1 and 1 at the infinities, with derivatives 0 and second derivatives 0.0
 /// and -0.0; `erf(-0.0) = -0.0`.
 /// Method: below a border b `x + x q(x^2)` with a polynomial q. From there on `1 - erfc(|x|)`,
-/// where erfc need be right to a fraction of an ulp of 1 only: `erfc(b) (1 - w)^8` with a polynomial
-/// w in `|x| - b`. The derivatives have `exp(-x^2)` with what rounding takes from the square.
+/// where erfc need be right to a fraction of an ulp of 1 only: `erfc(b) (1 - w)^8` with a
+/// polynomial w in `|x| - b`. The derivatives have `exp(-x^2)` with what rounding takes from the
+/// square.
 /// Source: the power of a polynomial is from C. Hastings, "Approximations for digital computers",
 /// 1955.
 pub struct Erf;
