@@ -182,7 +182,7 @@ static TABLES: LazyLock<Tables> = LazyLock::new(|| {
             .map(|j| pair(&|| n(f64::from(j) / 1024.0).exp_m1()))
             .collect(),
         inverse_factorials: (0..12).map(|k| pair(&|| n(1.0) / n(factorial(k)))).collect(),
-        scaled_erfc: (0..=(ERFC_END * ERFC_STEPS) as usize).map(scaled_erfc).collect(),
+        scaled_erfc: (0..=(ERFC_END * ERFC_STEPS).ceil() as usize).map(scaled_erfc).collect(),
         erf_series: (
             core::array::from_fn(erf_coefficient),
             core::array::from_fn(|k| erf_coefficient(ERF_PAIRS + k).hi),
