@@ -23,7 +23,7 @@ impl Activation for Erf {
     fn jet<T: Number>(x: T, _: Parameters<T>) -> Jet<T> {
         // 2/sqrt(pi)
         let steepness = T::pair(core::f64::consts::FRAC_2_SQRT_PI, 1.533545961316588e-17);
-        let bounded = x.at_least(-T::GAUSS_LARGEST).at_most(T::GAUSS_LARGEST);
+        let bounded = x.at_least(-T::ERF_SLOPE_LARGEST).at_most(T::ERF_SLOPE_LARGEST);
         let gauss = Gauss::at(bounded);
         // -2x, times a power of two that leaves it normal.
         let factor = steepness.times(-(T::TWO * bounded) * gauss.power);
@@ -42,7 +42,7 @@ fn value<T: Number>(x: T) -> T {
     // Exact, and 0 at the border, so that w is the more accurate, the larger erfc.
     let y = magnitude - T::ERF_BORDER;
     // erfc(|x|) = erfc(b) (1 - w)^8, and (1 - w)^2 = 1 - (2 w - w^2).
-    let mut w = y * polynomial_by_pairs(y, y * y, T::ERF_FAR);
+    let mut w = y * polynomial_by_pairs(y, y * y, T::ERF_FAR, T::ONE);
     for _ in 0..3 {
         w = (-w).mul_add(w, w + w);
     }
@@ -60,7 +60,7 @@ struct Gauss<T> {
 }
 
 impl<T: Number> Gauss<T> {
-    /// For `|x| <= GAUSS_LARGEST`; error: relative 2^-26 (`f32`), 2^-55 (`f64`).
+    /// For `|x| <= ERF_SLOPE_LARGEST`; error: relative 2^-26 (`f32`), 2^-55 (`f64`).
     #[inline(always)]
     fn at(x: T) -> Self {
         let square = two_product(x, x).negate();

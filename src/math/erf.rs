@@ -16,7 +16,7 @@ pub trait ErfConstants: Real {
     const ERF_AT_BORDER: Self;
     /// `exp(-x^2)` is 0 even in the subnormals from here on, and so is its product with `4 x`; the
     /// square is below `-EXP_LOWEST`.
-    const GAUSS_LARGEST: Self;
+    const ERF_SLOPE_LARGEST: Self;
 }
 
 // tools/coefficients/erf.sollya; errors: of x + x q(x^2), relative, 2^-27.0; of erf by ERF_FAR
@@ -37,7 +37,7 @@ impl ErfConstants for f32 {
         6.8767945e-06,
     ];
     const ERF_AT_BORDER: f32 = 0.77072155;
-    const GAUSS_LARGEST: f32 = 11.25;
+    const ERF_SLOPE_LARGEST: f32 = 11.25;
 }
 
 // tools/coefficients/erf.sollya; errors: of x + x q(x^2), relative, 2^-55.7; of erf by ERF_FAR
@@ -80,5 +80,5 @@ impl ErfConstants for f64 {
         1.97641191398171e-14,
     ];
     const ERF_AT_BORDER: f64 = 0.777077022174103;
-    const GAUSS_LARGEST: f64 = 28.75;
+    const ERF_SLOPE_LARGEST: f64 = 28.75;
 }
