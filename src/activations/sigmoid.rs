@@ -24,11 +24,13 @@ impl Activation for Sigmoid {
         let nearly_one = T::ONE - T::select(x > last, T::ZERO, T::HALF * T::ULP);
         let distance = (-x.abs()).at_least(T::EXP_LOWEST);
         let gate = Gate::at::<false>(Double::from(distance));
-        let bend = gate.slope().multiply_round(tanh_pair(T::HALF * x));
+        // The product's scale is that of its result: a subnormal one is rounded once.
+        let bend = tanh_pair(T::HALF * x).scale(T::UNBIAS.reciprocal());
+        let bend = bend.multiply_round(gate.slope());
         Jet {
             value: T::select(x > T::SILU_LINEAR, nearly_one, value),
             derivative: gate.slope_round() * gate.power,
-            second_derivative: -(bend * gate.power),
+            second_derivative: -(bend * gate.power * T::UNBIAS),
         }
     }
 
