@@ -7,6 +7,7 @@
 use core::marker::PhantomData;
 
 use crate::math::Number;
+use crate::math::gate::Factor;
 use crate::simd::{ElementFunction, MAX_INPUTS, MAX_OUTPUTS};
 
 /// The parameters of an activation at one element; unused places are zero.
@@ -31,6 +32,18 @@ pub trait Activation: 'static {
     const NATIVE: bool = true;
 
     fn jet<T: Number>(x: T, parameters: Parameters<T>) -> Jet<T>;
+
+    /// The jet times a factor, for an activation without parameters: where the jet is too small for
+    /// the working precision, its product with a large factor need not be.
+    #[inline(always)]
+    fn jet_times<T: Number>(factor: Factor<T>, x: T) -> Jet<T> {
+        let Jet { value, derivative, second_derivative } = Self::jet(x, [T::ZERO; 2]);
+        Jet {
+            value: factor.times(value),
+            derivative: factor.times(derivative),
+            second_derivative: factor.times(second_derivative),
+        }
+    }
 
     /// The derivatives with respect to the parameters, in their order.
     #[inline(always)]

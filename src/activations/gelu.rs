@@ -2,8 +2,9 @@
 
 use crate::activation::{Activation, Jet, Parameters};
 use crate::math::Number;
-use crate::math::double::{Double, two_sum};
-use crate::math::mills::{Gauss, gauss};
+use crate::math::double::{Double, two_product, two_sum};
+use crate::math::gate::Factor;
+use crate::math::mills::{Gauss, gauss, gauss_reach};
 
 /// `gelu(x) = x Phi(x)`, with the normal distribution function `Phi`.
 ///
@@ -23,22 +24,55 @@ impl Activation for Gelu {
     fn jet<T: Number>(x: T, _: Parameters<T>) -> Jet<T> {
         let t = x.abs().at_most(T::GAUSS_LARGEST);
         let gauss = gauss(t);
-        // sqrt(2/pi)
-        let factor = T::pair(0.7978845608028654, -4.98465440455546e-17);
-        let density = gauss.mantissa.multiply(factor);
-        let bend = density.multiply_round(gauss.exponent.plus_larger(T::ONE));
+        let bend = density(&gauss).multiply_round(gauss.exponent.plus_larger(T::ONE));
         Jet {
             value: value(x, t, &gauss),
             derivative: derivative(x, t, &gauss),
             second_derivative: bend * gauss.power * T::UNBIAS,
         }
     }
+
+    #[inline(always)]
+    fn jet_times<T: Number>(factor: Factor<T>, x: T) -> Jet<T> {
+        let t = x.abs().at_most(T::GAUSS_FAR);
+        let (gauss, reach) = gauss_reach(t);
+        let zero = Double { hi: -T::ZERO, lo: -T::ZERO };
+        let times = |number: Double<T>, closed: bool| {
+            reach.product(factor, Double::select(closed, zero, number), gauss.power)
+        };
+        // The tail and the slope have the factor UNBIAS.
+        let lift = T::UNBIAS.reciprocal();
+        let pair = |[a, b, rest]: [T; 3]| {
+            let product = two_product(a * lift, b);
+            Double { hi: product.hi, lo: rest.mul_add(lift, product.lo) }
+        };
+        let below = times(pair(tail(t, &gauss)), x == -T::INFINITY);
+        let left = times(pair(slope(t, &gauss)), x == -T::INFINITY);
+        let bend = density(&gauss).multiply(gauss.exponent.plus_larger(T::ONE));
+        // The value near 0 is x/2, which a subnormal x cannot be halved for.
+        let half = factor.scale(T::HALF).times(x);
+        let above = T::select(t < T::HALF * T::ULP, half, factor.times(value(x, t, &gauss)));
+        Jet {
+            value: T::select(x < T::literal(-0.5), below, above),
+            derivative: T::select(x < T::ZERO, left, factor.times(derivative(x, t, &gauss))),
+            second_derivative: times(bend, x.abs() == T::INFINITY),
+        }
+    }
 }
 
+/// `2 phi(t)`, without its power.
 #[inline(always)]
-fn value<T: Number>(x: T, t: T, gauss: &Gauss<T>) -> T {
+fn density<T: Number>(gauss: &Gauss<T>) -> Double<T> {
+    // sqrt(2/pi)
+    let factor = T::pair(0.7978845608028654, -4.98465440455546e-17);
+    gauss.mantissa.multiply(factor)
+}
+
+/// `-t Phi(-t)` is `hi level + rest`, times the power: the three, `hi` and `rest` times `UNBIAS`.
+#[inline(always)]
+fn tail<T: Number>(t: T, gauss: &Gauss<T>) -> [T; 3] {
     let Double { hi: head, lo: tail } = gauss.mantissa;
-    // -(t + 9/8) / UNBIAS exactly: the result has the factor UNBIAS from here.
+    // -(t + 9/8) / UNBIAS exactly: the results have the factor UNBIAS from here.
     let bias = T::UNBIAS.reciprocal();
     let offset = T::literal(-1.125) * bias;
     let divisor = t.mul_add(-bias, offset);
@@ -50,21 +84,26 @@ fn value<T: Number>(x: T, t: T, gauss: &Gauss<T>) -> T {
     let hi = dividend * reciprocal;
     let remainder = (-hi).mul_add(divisor, dividend) + dividend_lo;
     let lo = (-hi).mul_add(divisor_lo, remainder) * reciprocal;
-    // The tail -t Phi(-t) is hi level.hi + rest.
     let level = T::LEVEL.at(t);
-    let rest = hi.mul_add(level.lo, lo * level.round());
+    [hi, level.hi, hi.mul_add(level.lo, lo * level.round())]
+}
+
+#[inline(always)]
+fn value<T: Number>(x: T, t: T, gauss: &Gauss<T>) -> T {
+    let [hi, level, rest] = tail(t, gauss);
     // Near 0, where the power is 1, x/2 + (t/2 + tail), and max(x, 0) + tail elsewhere.
     let near = (x - T::literal(0.2)).abs() < T::literal(0.3);
     let half = T::HALF * x;
-    let sum = hi.mul_add(level.hi, T::select(near, t * (T::HALF * T::UNBIAS), rest));
+    let sum = hi.mul_add(level, T::select(near, t * (T::HALF * T::UNBIAS), rest));
     let sum = T::select(near, sum + rest, sum);
     let base = T::select(near, half, x.at_least(T::ZERO));
     // Below ULP/2 the value is x/2 to half an ulp, and t UNBIAS may underflow.
     T::select(t < T::HALF * T::ULP, half, sum.mul_add(gauss.power, base))
 }
 
+/// `phi(t) (R(t) - t)` is `hi level + rest`, times the power, as in [`tail`].
 #[inline(always)]
-fn derivative<T: Number>(x: T, t: T, gauss: &Gauss<T>) -> T {
+fn slope<T: Number>(t: T, gauss: &Gauss<T>) -> [T; 3] {
     let Double { hi: head, lo: tail } = gauss.mantissa;
     // (z - t)/2 with R(z) = z, times UNBIAS
     let scale = T::HALF * T::UNBIAS;
@@ -76,7 +115,13 @@ fn derivative<T: Number>(x: T, t: T, gauss: &Gauss<T>) -> T {
     let lo = distance.hi.mul_add(tail, distance.hi.mul_add(head, -hi));
     let lo = distance_lo.mul_add(head, lo);
     let slope = T::SLOPE.at(t);
-    let left = hi.mul_add(slope.hi, hi.mul_add(slope.lo, lo * slope.round()));
+    [hi, slope.hi, hi.mul_add(slope.lo, lo * slope.round())]
+}
+
+#[inline(always)]
+fn derivative<T: Number>(x: T, t: T, gauss: &Gauss<T>) -> T {
+    let [hi, level, rest] = slope(t, gauss);
+    let left = hi.mul_add(level, rest);
     let negative = x < T::ZERO;
     let power = T::select(negative, gauss.power, -gauss.power);
     left.mul_add(power, T::select(negative, T::ZERO, T::ONE))

@@ -40,7 +40,7 @@ fn assert_jet<T: crate::math::Number>(jet: crate::activation::Jet<T>, expected: 
 
 /// What the tests of the families share.
 #[cfg(test)]
-mod testing {
+pub(crate) mod testing {
     use crate::activation::{Activation, Jet};
     use crate::math::Number;
 

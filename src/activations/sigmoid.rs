@@ -4,7 +4,7 @@ use crate::activation::{Activation, Jet, Parameters};
 use crate::math::Number;
 use crate::math::double::Double;
 use crate::math::exp::{Scaled, exp_decay};
-use crate::math::gate::{Gate, times_sigma};
+use crate::math::gate::{Factor, Gate, Reach, sigma, times_sigma};
 use crate::math::tanh::{tanh_pair, tanh_round};
 
 /// `sigmoid(x) = 1 / (1 + e^-x)`.
@@ -31,6 +31,33 @@ impl Activation for Sigmoid {
             value: T::select(x > T::SILU_LINEAR, nearly_one, value),
             derivative: gate.slope_round() * gate.power,
             second_derivative: -(bend * gate.power * T::UNBIAS),
+        }
+    }
+
+    #[inline(always)]
+    fn jet_times<T: Number>(factor: Factor<T>, x: T) -> Jet<T> {
+        let zero = |sign: T| Double { hi: T::ZERO.copysign(sign), lo: T::ZERO.copysign(sign) };
+        let reach = Reach::of(Double::from(x.at_most(T::GATE_OPEN)));
+        let (part, power) = sigma(reach.v);
+        let part = Double::select(x == -T::INFINITY, zero(T::ONE), part);
+        let value = reach.product(factor, part, power);
+
+        let infinite = x.abs() == T::INFINITY;
+        let reach = Reach::of(Double::from(-x.abs()));
+        let gate = Gate::at::<true>(reach.v);
+        // Divided by the power, the slope has the factor UNBIAS.
+        let lift = T::UNBIAS.reciprocal();
+        let slope = Double::select(infinite, zero(T::ONE), gate.slope().scale(lift));
+        let bend = tanh_pair(T::HALF * x).scale(-lift).multiply(gate.slope());
+        let bend = Double::select(infinite, zero(-x), bend);
+        // The second derivative is -x/8 near 0, where x has to be lifted.
+        let near = x.abs() < T::ULP;
+        let bend = Double::select(near, Double::from(x * (T::literal(-0.125) * lift)), bend);
+        let power = T::select(near, T::ONE, gate.power);
+        Jet {
+            value,
+            derivative: reach.product(factor, slope, gate.power),
+            second_derivative: reach.product(factor, bend, power),
         }
     }
 

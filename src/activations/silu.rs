@@ -7,7 +7,7 @@
 use crate::activation::{Activation, Jet, Parameters};
 use crate::math::Number;
 use crate::math::double::{Double, fast_two_sum, polynomial_by_pairs, two_product};
-use crate::math::gate::{Gate, times_sigma};
+use crate::math::gate::{Factor, Gate, Reach, sigma, times_sigma};
 use crate::math::real::Real;
 
 /// Constants of the family, one set for each working precision.
@@ -74,6 +74,39 @@ impl Activation for Silu {
             value: T::select(x > T::SILU_LINEAR, x, value),
             derivative: s.derivative(x),
             second_derivative: s.second_derivative(T::ONE),
+        }
+    }
+
+    #[inline(always)]
+    fn jet_times<T: Number>(factor: Factor<T>, x: T) -> Jet<T> {
+        let lowest = T::EXP_LOWEST - T::GATE_SHIFT.hi;
+        let lift = T::UNBIAS.reciprocal();
+        let zero = Double { hi: -T::ZERO, lo: -T::ZERO };
+        let bounded = x.at_least(lowest).at_most(T::GATE_OPEN);
+        let reach = Reach::of(Double::from(bounded));
+        let (part, power) = sigma(reach.v);
+        // A small x is lifted so that its product keeps its tail; the power is near 1 there.
+        let small = x.abs() < T::ONE;
+        let lifted = bounded * T::select(small, lift, T::ONE);
+        let power = power * T::select(small, T::UNBIAS, T::ONE);
+        let part = Double::select(x == -T::INFINITY, zero, part.times(lifted));
+        let value = reach.product(factor, part, power);
+
+        let reach = Reach::of(Double::from(-x.abs()));
+        let s = S::of::<false>(Gate::at::<true>(reach.v), Double::from(x.abs().at_most(-lowest)));
+        // Divided by the power, the left slope and the bend have the factor UNBIAS.
+        let left = s.gate.times_pair(s.bracket());
+        let right = left.scale(-s.gate.power).plus_larger(T::ONE);
+        let left = Double::select(x == -T::INFINITY, zero, left.scale(lift));
+        let positive = x >= T::ZERO;
+        let slope = Double::select(positive, right, left);
+        let power = T::select(positive, lift, s.gate.power);
+        let bend = s.bend_bracket().multiply(s.gate.slope()).scale(lift);
+        let bend = Double::select(x.abs() == T::INFINITY, zero, bend);
+        Jet {
+            value: T::select(x > T::GATE_OPEN, factor.times(x), value),
+            derivative: reach.only(!positive).product(factor, slope, power),
+            second_derivative: reach.product(factor, bend, s.gate.power),
         }
     }
 }
@@ -176,13 +209,18 @@ impl<T: Number> S<T> {
     /// Without `PAIR`, at `t.hi` alone.
     #[inline(always)]
     fn at<const PAIR: bool>(t: Double<T>) -> Self {
-        let gate = Gate::at::<PAIR>(t.negate());
+        Self::of::<PAIR>(Gate::at::<PAIR>(t.negate()), t)
+    }
+
+    /// The same, given the gate at -t.
+    #[inline(always)]
+    fn of<const PAIR: bool>(gate: Gate<T>, t: Double<T>) -> Self {
         S { gate, t, shortfall: gate.shortfall::<PAIR>(t), pair: PAIR }
     }
 
-    /// `S'(y)`, where `y` has the sign of `x`.
+    /// `1 - S(t)`.
     #[inline(always)]
-    fn derivative(&self, x: T) -> T {
+    fn bracket(&self) -> Double<T> {
         let [a, b, c] = T::SILU_ZERO;
         let n = a.mul_add(b, -self.t.hi);
         let square = n * n;
@@ -190,14 +228,20 @@ impl<T: Number> S<T> {
         let lo = square.mul_add(polynomial_by_pairs(n, square, T::SILU_NEAR, T::ONE), near.lo);
         let near = Double { hi: near.hi, lo };
         let is_near = square < T::literal(1.0 / 256.0);
-        let left = self.gate.times(Double::select(is_near, near, self.shortfall));
+        Double::select(is_near, near, self.shortfall)
+    }
+
+    /// `S'(y)`, where `y` has the sign of `x`.
+    #[inline(always)]
+    fn derivative(&self, x: T) -> T {
+        let left = self.gate.times(self.bracket());
         let right = (-left).mul_add(self.gate.power, T::ONE);
         T::select(x >= T::ZERO, right, left * self.gate.power)
     }
 
-    /// `factor S''(y)`.
+    /// `2 - t tanh(t/2)`.
     #[inline(always)]
-    fn second_derivative(&self, factor: T) -> T {
+    fn bend_bracket(&self) -> Double<T> {
         let far = Double {
             hi: T::TWO.mul_add(self.shortfall.hi, self.t.hi),
             lo: T::TWO.mul_add(self.shortfall.lo, self.t.lo),
@@ -209,7 +253,13 @@ impl<T: Number> S<T> {
         let tail = polynomial_by_pairs(n.hi, square, T::SILU_BEND_NEAR, T::ONE);
         let rest = square.mul_add(tail, T::HALF * zero.lo);
         let near = n.multiply(Double { hi: T::HALF * zero.hi, lo: rest });
-        let bend = Double::select(square < T::literal(1.0 / 256.0), near, far);
+        Double::select(square < T::literal(1.0 / 256.0), near, far)
+    }
+
+    /// `factor S''(y)`.
+    #[inline(always)]
+    fn second_derivative(&self, factor: T) -> T {
+        let bend = self.bend_bracket();
         let bend = bend.multiply_round(self.gate.slope().times(factor));
         bend * self.gate.power
     }

@@ -7,6 +7,7 @@
 use super::Number;
 use super::double::{Double, polynomial_by_pairs};
 use super::exp::ExpConstants;
+use super::real::Real;
 
 /// Constants of the gate, one set for each working precision.
 pub trait GateConstants: ExpConstants {
@@ -15,16 +16,26 @@ pub trait GateConstants: ExpConstants {
     /// The largest `v` a gate is made for; `sigma(v)` is 1 in the working precision from there on,
     /// and `v sigma(-v)` nothing beside 1.
     const GATE_OPEN: Self;
+    /// `n ln 2` of [`Reach`], where `2^-n = GATE_FAR_SCALE 2^-EXP_BIAS`.
+    const GATE_SHIFT: Double<Self>;
+    const GATE_FAR_SCALE: Self;
+    /// Above `EXP_LOWEST`, and below `-n ln 2` by so much that `sigma` is an exponential.
+    const GATE_FAR: Self;
 }
 
 // GATE_TAIL: tools/coefficients/gate.sollya; error of r + r^2 q(r) relative to e^r - 1: 2^-26.1.
+// GATE_SHIFT: 120 ln 2.
 impl GateConstants for f32 {
     const GATE_TAIL: &'static [f32] =
         &[0.49999997, 0.16666543, 0.041667502, 0.008366532, 0.001386452];
     const GATE_OPEN: f32 = 30.0;
+    const GATE_SHIFT: Double<f32> = Double { hi: 83.17766, lo: 3.5861387e-06 };
+    const GATE_FAR_SCALE: f32 = f32::UNBIAS;
+    const GATE_FAR: f32 = -110.0;
 }
 
 // GATE_TAIL: tools/coefficients/gate.sollya; error of r + r^2 q(r) relative to e^r - 1: 2^-55.5.
+// GATE_SHIFT: 1000 ln 2.
 impl GateConstants for f64 {
     const GATE_TAIL: &'static [f64] = &[
         0.5000000000000006,
@@ -39,6 +50,9 @@ impl GateConstants for f64 {
         2.5056428449245024e-08,
     ];
     const GATE_OPEN: f64 = 50.0;
+    const GATE_SHIFT: Double<f64> = Double { hi: 693.1471805599454, lo: -4.5199270178446646e-14 };
+    const GATE_FAR_SCALE: f64 = f64::from_bits((1023 - 800) << 52);
+    const GATE_FAR: f64 = -760.0;
 }
 
 /// `x sigma(v)`, rounded, where `EXP_LOWEST <= v.hi <= GATE_OPEN` and `v.lo` is small; without
@@ -48,25 +62,147 @@ impl GateConstants for f64 {
 /// shorter than a [`Gate`], whose values serve nothing else.
 #[inline(always)]
 pub fn times_sigma<T: Number, const PAIR: bool>(x: T, v: Double<T>) -> T {
-    let (k, power) = v.hi.times_rounded_with_power(T::LOG2_E, T::EXP_BIAS);
-    let r = k.mul_add(T::LN2_HI, -v.hi);
-    let r = if PAIR { r + k.mul_add(T::LN2_LO, -v.lo) } else { k.mul_add(T::LN2_LO, r) };
-    let scale = power * T::UNBIAS;
-    let open = T::ONE + scale;
-    let sum = open + r;
-    let dropped = r - (sum - open);
-    // Either 1 + R is exact, or its smaller term was dropped entirely.
-    let dropped = T::select(scale < T::ULP, dropped + scale, dropped);
-    let dropped =
-        if PAIR { T::select(scale * T::ULP > T::ONE, dropped + T::ONE, dropped) } else { dropped };
-    let square = r * r;
-    let tail = polynomial_by_pairs(r, square, T::GATE_TAIL, T::ONE);
-    let inverse = square.mul_add(tail, sum).reciprocal();
-    let rest = square.mul_add(tail, dropped);
+    let Opening { power, inverse, sum, rest } = Opening::at::<PAIR>(v);
     let quotient = x * inverse;
     // These signs keep x = -0.0.
     let excess = quotient.mul_add(rest, quotient.mul_add(sum, -x));
     (-excess).mul_add(inverse, quotient) * power * T::UNBIAS
+}
+
+/// `sigma(v)` as a pair, not rounded, and the power of two it is to be multiplied by, which has the
+/// factor `2^EXP_BIAS`; for v as in [`times_sigma`].
+#[inline(always)]
+pub fn sigma<T: Number>(v: Double<T>) -> (Double<T>, T) {
+    let Opening { power, inverse, sum, rest } = Opening::at::<true>(v);
+    let excess = inverse.mul_add(rest, inverse.mul_add(sum, -T::ONE));
+    (Double { hi: inverse, lo: -(excess * inverse) }, power)
+}
+
+/// `sigma(v) = R / (sum + rest)`, of either sign of v.
+#[derive(Clone, Copy)]
+struct Opening<T> {
+    /// `R 2^EXP_BIAS`.
+    power: T,
+    /// About `1 / (sum + rest)`.
+    inverse: T,
+    sum: T,
+    rest: T,
+}
+
+impl<T: Number> Opening<T> {
+    #[inline(always)]
+    fn at<const PAIR: bool>(v: Double<T>) -> Self {
+        let (k, power) = v.hi.times_rounded_with_power(T::LOG2_E, T::EXP_BIAS);
+        let r = k.mul_add(T::LN2_HI, -v.hi);
+        let r = if PAIR { r + k.mul_add(T::LN2_LO, -v.lo) } else { k.mul_add(T::LN2_LO, r) };
+        let scale = power * T::UNBIAS;
+        let open = T::ONE + scale;
+        let sum = open + r;
+        let dropped = r - (sum - open);
+        // Either 1 + R is exact, or its smaller term was dropped entirely.
+        let dropped = T::select(scale < T::ULP, dropped + scale, dropped);
+        let dropped = if PAIR {
+            T::select(scale * T::ULP > T::ONE, dropped + T::ONE, dropped)
+        } else {
+            dropped
+        };
+        let square = r * r;
+        let tail = polynomial_by_pairs(r, square, T::GATE_TAIL, T::ONE);
+        let inverse = square.mul_add(tail, sum).reciprocal();
+        Opening { power, inverse, sum, rest: square.mul_add(tail, dropped) }
+    }
+}
+
+/// A `v <= 0` from which a gate is made whose product with a large number is not too small.
+///
+/// Below `GATE_FAR` the logistic function is an exponential, so `sigma(v) = 2^-n sigma(v + n ln 2)`.
+#[derive(Clone, Copy)]
+pub struct Reach<T> {
+    /// `v`, or `v + n ln 2` where it is far.
+    pub v: Double<T>,
+    far: bool,
+    /// Below what the products reach: they are 0 for every single factor.
+    shut: bool,
+}
+
+impl<T: Number> Reach<T> {
+    /// `v` may be above 0 too, up to `GATE_OPEN`.
+    #[inline(always)]
+    pub fn of(v: Double<T>) -> Self {
+        let far = v.hi < T::GATE_FAR;
+        // The sum is exact: its terms are multiples of 2^-17 (f32) or 2^-43 (f64).
+        let hi = v.hi + T::select(far, T::GATE_SHIFT.hi, T::ZERO);
+        let lo = v.lo + T::select(far, T::GATE_SHIFT.lo, T::ZERO);
+        Reach { v: Double { hi: hi.at_least(T::EXP_LOWEST), lo }, far, shut: hi < T::EXP_LOWEST }
+    }
+
+    /// The same for products in which nothing is far unless the condition holds.
+    #[inline(always)]
+    pub fn only(self, condition: bool) -> Self {
+        Reach { far: self.far & condition, shut: self.shut & condition, ..self }
+    }
+
+    /// `factor * number * power / 2^EXP_BIAS`, and times `2^-n` where `v` is far: rounded once.
+    ///
+    /// The number is below `2^EXP_BIAS`. Edges: an infinite factor gives NaN where the number is 0,
+    /// else an infinity.
+    #[inline(always)]
+    pub fn product(self, factor: Factor<T>, number: Double<T>, power: T) -> T {
+        let Factor { number: factor, last } = factor;
+        let last = T::select(self.shut, T::ONE, last);
+        // The product of the mantissas, and that with the power, neither overflow nor are they
+        // subnormal unless the result is. A small factor of what is far makes it 0.
+        let large = factor.abs() >= T::ONE;
+        let near = T::select(large, T::UNBIAS, T::UNBIAS.reciprocal());
+        let scaled = factor * T::select(self.far, T::GATE_FAR_SCALE, near);
+        let unscale = T::select(large & !self.far, T::ONE, T::UNBIAS * T::UNBIAS);
+        // Where there is a last factor, a small power meets it first.
+        let lifted = (last > T::ONE) & (power < T::UNBIAS);
+        let power = T::select(lifted, power * last * (last * unscale), power);
+        let product = number.times_round(scaled) * power;
+        let result = product * T::select(lifted, T::ONE, unscale);
+        let last = T::select(lifted, T::ONE, last);
+        T::select(factor.abs() == T::INFINITY, factor * number.hi, result * last * last)
+    }
+}
+
+/// `number * last^2`: a factor, or the product of two, which may be too large for the precision.
+#[derive(Clone, Copy)]
+pub struct Factor<T> {
+    /// Infinite only where a factor is.
+    number: T,
+    /// 1, or larger where the number is at least 1.
+    last: T,
+}
+
+impl<T: Real> Factor<T> {
+    #[inline(always)]
+    pub fn of(number: T) -> Self {
+        Factor { number, last: T::ONE }
+    }
+
+    #[inline(always)]
+    pub fn product(a: T, b: T) -> Self {
+        let product = a * b;
+        let large = product.abs() > T::MAX;
+        let number = (a * T::ROOT_SCALE) * (b * T::ROOT_SCALE);
+        Factor {
+            number: T::select(large, number, product),
+            last: T::select(large, T::ROOT_SCALE.reciprocal(), T::ONE),
+        }
+    }
+
+    /// The product with `x`, rounded.
+    #[inline(always)]
+    pub fn times(self, x: T) -> T {
+        self.number * x * self.last * self.last
+    }
+
+    /// The same multiplied by a power of two up to 1.
+    #[inline(always)]
+    pub fn scale(self, power: T) -> Self {
+        Factor { number: self.number * power, ..self }
+    }
 }
 
 /// `sigma(v) = R / D` and `sigma(-v) = e^r / D` for a `v <= 0`.
@@ -142,6 +278,12 @@ impl<T: Number> Gate<T> {
     pub fn times(&self, factor: Double<T>) -> T {
         let lo = factor.hi.mul_add(self.residual, factor.lo);
         self.inverse.mul_add(factor.hi, self.inverse * lo)
+    }
+
+    /// `sigma(v) factor` divided by `power`, as a pair.
+    #[inline(always)]
+    pub fn times_pair(&self, factor: Double<T>) -> Double<T> {
+        self.left().multiply(factor)
     }
 
     /// `sigma'(v)` divided by `power`, rounded.

@@ -1,13 +1,18 @@
 //! The tail of the normal distribution: `e^{-t^2/2}` and Mills's ratio `R(t) = (1 - Phi(t)) / phi(t)`.
 
+use super::Number;
 use super::double::{Double, polynomial};
 use super::exp::{ExpConstants, exp_reduced, reduce};
+use super::gate::Reach;
 use super::real::Real;
 
 /// Constants of the normal distribution, one set for each working precision.
 pub trait MillsConstants: ExpConstants {
     /// The largest argument of [`gauss`]: beyond it the tail of `gelu` rounds to zero.
     const GAUSS_LARGEST: Self;
+    /// The largest argument of [`gauss_reach`]: its square is below `2 (n ln 2 - EXP_LOWEST)`, with
+    /// the n of [`Reach`].
+    const GAUSS_FAR: Self;
     /// `R(t) (t + 9/8) / sqrt(2 pi)`, between 0.39 and 0.57.
     const LEVEL: Ratio<Self>;
     /// `2 (R(t) - t) / ((z - t) sqrt(2 pi))`, where `R(z) = z`, between 0.8 and 1.34.
@@ -17,6 +22,7 @@ pub trait MillsConstants: ExpConstants {
 // tools/coefficients/gelu.sollya, for t up to 14.5; relative errors: 2^-31.2 and 2^-28.8.
 impl MillsConstants for f32 {
     const GAUSS_LARGEST: f32 = 15.0;
+    const GAUSS_FAR: f32 = 20.5;
     const LEVEL: Ratio<f32> = Ratio {
         shift: 6.0,
         scale: 1.2832031,
@@ -57,6 +63,7 @@ impl MillsConstants for f32 {
 // tools/coefficients/gelu.sollya, for t up to 38.8; relative errors: 2^-59.0 and 2^-59.8.
 impl MillsConstants for f64 {
     const GAUSS_LARGEST: f64 = 39.0;
+    const GAUSS_FAR: f64 = 55.3;
     const LEVEL: Ratio<f64> = Ratio {
         shift: 6.0,
         scale: 1.276123046875,
@@ -164,10 +171,31 @@ pub struct Gauss<T> {
 /// Method: `exp_decay` of the exact square, which is above `EXP_LOWEST`.
 #[inline(always)]
 pub fn gauss<T: MillsConstants>(t: T) -> Gauss<T> {
+    let exponent = exponent(t);
+    let (mantissa, power) = exponential(exponent);
+    Gauss { mantissa, power, exponent }
+}
+
+/// [`gauss`] for `0 <= t <= GAUSS_FAR`, and what its products are made with: beyond `GAUSS_LARGEST`
+/// they are not too small where the density is.
+#[inline(always)]
+pub fn gauss_reach<T: Number>(t: T) -> (Gauss<T>, Reach<T>) {
+    let exponent = exponent(t);
+    let reach = Reach::of(exponent);
+    let (mantissa, power) = exponential(reach.v);
+    (Gauss { mantissa, power, exponent }, reach)
+}
+
+/// `-t^2/2`
+#[inline(always)]
+fn exponent<T: MillsConstants>(t: T) -> Double<T> {
     let half = -(T::HALF * t);
     let hi = t * half;
-    let exponent = Double { hi, lo: t.mul_add(half, -hi) };
-    let (k, power) = hi.times_rounded_with_power(T::LOG2_E, T::EXP_BIAS);
-    let mantissa = exp_reduced(reduce(hi, exponent.lo, k));
-    Gauss { mantissa, power, exponent }
+    Double { hi, lo: t.mul_add(half, -hi) }
+}
+
+#[inline(always)]
+fn exponential<T: MillsConstants>(exponent: Double<T>) -> (Double<T>, T) {
+    let (k, power) = exponent.hi.times_rounded_with_power(T::LOG2_E, T::EXP_BIAS);
+    (exp_reduced(reduce(exponent.hi, exponent.lo, k)), power)
 }

@@ -33,6 +33,8 @@ pub trait Real:
     const MAX: Self;
     /// The distance from 1 to the next larger number.
     const ULP: Self;
+    /// A power of two: a product with its square does not overflow.
+    const ROOT_SCALE: Self;
     /// Digits of the significand, the hidden bit included: 24 or 53.
     const DIGITS: u32;
 
@@ -105,6 +107,8 @@ macro_rules! implement_real {
             const MIN_POSITIVE: Self = $float::MIN_POSITIVE;
             const MAX: Self = $float::MAX;
             const ULP: Self = $float::EPSILON;
+            const ROOT_SCALE: Self =
+                $float::from_bits((($bias / 2) as $bits) << ($float::MANTISSA_DIGITS - 1));
             const DIGITS: u32 = $float::MANTISSA_DIGITS;
 
             #[inline(always)]
