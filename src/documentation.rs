@@ -4,6 +4,7 @@
 //! them as doctests.
 
 use crate::catalogue::{FromOutput, Parameter, Range, Row, Ufunc};
+use crate::gated::GatedUnit;
 use crate::operands::{Operand, Storage, compute};
 use crate::simd::{MAX_INPUTS, MAX_OUTPUTS};
 
@@ -125,15 +126,17 @@ fn example(row: &Row, ufunc: &Ufunc) -> String {
         let parameter = row.parameters.iter().find(|parameter| parameter.name == name);
         parameter.and_then(|parameter| parameter.default).unwrap_or(0.25)
     };
-    let mut inputs: Vec<f64> = Vec::new();
-    for &operand in &ufunc.operands {
-        inputs.push(match operand {
-            "gg" => 3.0,
-            "grad" => 2.0,
-            "x" | "y" => 0.5,
-            name => default(name),
-        });
-    }
+    example_at(ufunc, |operand| match operand {
+        "gg" => 3.0,
+        "grad" => 2.0,
+        "x" | "y" => 0.5,
+        name => default(name),
+    })
+}
+
+/// The section with a call of the ufunc, given the operands of the call.
+fn example_at(ufunc: &Ufunc, operand: impl Fn(&str) -> f64) -> String {
+    let mut inputs: Vec<f64> = ufunc.operands.iter().map(|name| operand(name)).collect();
     let mut operands = Vec::with_capacity(MAX_INPUTS + MAX_OUTPUTS);
     let mut results = [0.0_f64; MAX_OUTPUTS];
     let places = inputs.iter_mut().chain(&mut results[..ufunc.kernels.outputs]);
@@ -157,3 +160,83 @@ fn example(row: &Row, ufunc: &Ufunc) -> String {
         name = ufunc.name
     )
 }
+
+/// The numpydoc docstring of a form of a gated unit.
+pub fn gated_docstring(unit: &GatedUnit, ufunc: &Ufunc) -> String {
+    let form = ufunc.form.as_str();
+    let mut text = format!(
+        "{} of the gated unit {}.\n\n.. math:: f(v, g) = v \\, h(g) = {}\n\nParameters\n----------\n",
+        title(form),
+        unit.name,
+        unit.formula
+    );
+    for &operand in &ufunc.operands {
+        text += match operand {
+            "gg_value" => {
+                "gg_value : array_like\n    Gradient with respect to the first result of backward.\n"
+            }
+            "gg_gate" => {
+                "gg_gate : array_like\n    Gradient with respect to the second result of backward.\n"
+            }
+            "grad" => "grad : array_like\n    Gradient with respect to f(v, g).\n",
+            "value" => "value : array_like\n    v: real numbers of any shape.\n",
+            _ => {
+                "gate : array_like\n    g: real numbers of any shape; broadcasts against the value.\n"
+            }
+        };
+    }
+    let (returns, result) = match form {
+        "value" => ("ndarray or scalar", "v h(g)."),
+        "derivative" => ("tuple of two", "The derivatives by v and by g: h(g) and v h'(g)."),
+        "second_derivative" => (
+            "tuple of three",
+            "The second derivatives by v twice, by v and g, and by g twice: 0, h'(g) and v h''(g).",
+        ),
+        "value_and_derivative" => {
+            ("tuple of three", "v h(g), and its derivatives h(g) and v h'(g).")
+        }
+        "backward" => (
+            "tuple of two",
+            "The gradients by v and by g, in one pass: grad h(g) and grad v h'(g).",
+        ),
+        _ => (
+            "tuple of three",
+            "The gradients of ``gg_value * grad_value + gg_gate * grad_gate``, where backward gives\n    \
+             (grad_value, grad_gate), by grad, v and g: gg_value h(g) + gg_gate v h'(g),\n    \
+             gg_gate grad h'(g) and grad (gg_value h'(g) + gg_gate v h''(g)).",
+        ),
+    };
+    let error = match form {
+        "backward" => format!("{}, and by g that of rounding grad v besides", unit.error),
+        "double_backward" => "that of the terms, and of the sums where they cancel".to_owned(),
+        _ => format!(
+            "{}; h(g) and its derivatives as in ``actgrad.{}``",
+            unit.error, unit.activation
+        ),
+    };
+    let kinks = if unit.kinks.is_empty() || form == "value" {
+        String::new()
+    } else {
+        format!("Kinks: {}.\n", unit.kinks)
+    };
+    text += &format!(
+        "\nReturns\n-------\n{returns}\n    {result} Of the broadcast shape.\n\n{RAISES}\nNotes\n-----\n\
+         h is ``actgrad.{}``.\nError: {error}.\n{kinks}{GATED_EDGES}",
+        unit.activation
+    );
+    text += &example_at(ufunc, |operand| match operand {
+        "gg_value" => 3.0,
+        "gg_gate" => -1.0,
+        "grad" => 2.0,
+        "value" => 4.0,
+        _ => 0.5,
+    });
+    text
+}
+
+const GATED_EDGES: &str =
+    "A product is rounded once, also where h(g) itself is subnormal or less than any number of the dtype.
+A factor of 0 times an infinite one is NaN, as 0 * inf is; other infinities give the limits, and
+NaN gives NaN. No floating-point warning is raised. float16, bfloat16, float32 and float64 are kept;
+the first two are rounded from an error below 1e-15. Integers and bools compute in float64.
+";

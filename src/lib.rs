@@ -5,6 +5,7 @@
 //! | [`catalogue`] | the list: one row for each activation, from which the rest follows |
 //! | [`activation`] | what an activation is, and how its forms are projected from its jet |
 //! | [`activations`] | the jets, one file for each family |
+//! | [`gated`] | gated linear units: a value times an activation of a gate |
 //! | [`founding`] | `derivatives`: sigmoid, tanh and ReLU in one pass, decimally rounded |
 //! | [`math`] | working precisions, pairs `hi + lo`, elementary functions |
 //! | [`simd`] | instruction sets, and the loop compiled for each |
@@ -28,6 +29,7 @@ pub mod catalogue;
 #[allow(unsafe_code, reason = "reads and writes the floating-point control register")]
 pub mod float_status;
 pub mod founding;
+pub mod gated;
 pub mod math;
 #[allow(unsafe_code, reason = "follows the pointers and strides of array operands")]
 pub mod operands;

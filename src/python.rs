@@ -10,9 +10,10 @@ use pyo3::sync::PyOnceLock;
 use pyo3::types::{PyDict, PyList};
 
 use crate::catalogue::{CATALOGUE, FromOutput, Range, kernels};
-use crate::documentation::docstring;
+use crate::documentation::{docstring, gated_docstring};
 use crate::float_status::FloatStatus;
 use crate::founding::{Derivatives, RoundDecimal, RoundedDerivatives};
+use crate::gated::GATED;
 use crate::operands::Kernels;
 use crate::simd::{Input, Kernel, Level};
 use crate::{threads, ufunc};
@@ -55,24 +56,37 @@ fn set_num_threads(count: isize) -> PyResult<()> {
     Ok(())
 }
 
-/// The rows of the catalogue as dictionaries.
+fn entry<'py>(
+    py: Python<'py>,
+    kind: &str,
+    [name, formula, kinks, range]: [&str; 4],
+    aliases: &[&str],
+    from_output: FromOutput,
+) -> PyResult<Bound<'py, PyDict>> {
+    let entry = PyDict::new(py);
+    entry.set_item("kind", kind)?;
+    entry.set_item("name", name)?;
+    entry.set_item("aliases", aliases)?;
+    entry.set_item("formula", formula)?;
+    entry.set_item("kinks", kinks)?;
+    entry.set_item("range", range)?;
+    let from_output = match from_output {
+        FromOutput::No => "no",
+        FromOutput::Accurate => "accurate",
+        FromOutput::LosesTail => "loses tail",
+        FromOutput::AccurateIfPositive => "accurate if positive",
+        FromOutput::LosesTailIfPositive => "loses tail if positive",
+    };
+    entry.set_item("from_output", from_output)?;
+    Ok(entry)
+}
+
+/// The rows of the catalogues as dictionaries.
 fn catalogue(py: Python<'_>) -> PyResult<Bound<'_, PyList>> {
     let list = PyList::empty(py);
     for row in CATALOGUE {
-        let entry = PyDict::new(py);
-        entry.set_item("name", row.name)?;
-        entry.set_item("aliases", row.aliases)?;
-        entry.set_item("formula", row.formula)?;
-        entry.set_item("kinks", row.kinks)?;
-        entry.set_item("range", row.range)?;
-        let from_output = match row.from_output {
-            FromOutput::No => "no",
-            FromOutput::Accurate => "accurate",
-            FromOutput::LosesTail => "loses tail",
-            FromOutput::AccurateIfPositive => "accurate if positive",
-            FromOutput::LosesTailIfPositive => "loses tail if positive",
-        };
-        entry.set_item("from_output", from_output)?;
+        let texts = [row.name, row.formula, row.kinks, row.range];
+        let entry = entry(py, "element-wise", texts, row.aliases, row.from_output)?;
         let parameters = PyList::empty(py);
         for parameter in row.parameters {
             let range = match parameter.range {
@@ -83,6 +97,13 @@ fn catalogue(py: Python<'_>) -> PyResult<Bound<'_, PyList>> {
             parameters.append((parameter.name, parameter.default, range))?;
         }
         entry.set_item("parameters", parameters)?;
+        list.append(entry)?;
+    }
+    for unit in GATED {
+        let texts = [unit.name, unit.formula, unit.kinks, unit.range];
+        let entry = entry(py, "gated", texts, &[], FromOutput::No)?;
+        entry.set_item("activation", unit.activation)?;
+        entry.set_item("parameters", PyList::empty(py))?;
         list.append(entry)?;
     }
     Ok(list)
@@ -126,6 +147,11 @@ fn create_ufuncs(py: Python<'_>, level: Level) -> PyResult<(Bound<'_, PyDict>, V
     for row in CATALOGUE {
         for form in row.ufuncs(level) {
             add(&form.name, &docstring(row, &form), form.kernels)?;
+        }
+    }
+    for unit in GATED {
+        for form in unit.ufuncs(level) {
+            add(&form.name, &gated_docstring(unit, &form), form.kernels)?;
         }
     }
     add(

@@ -18,6 +18,7 @@ from actgrad._core import __version__
 from actgrad.activation import Activation
 from actgrad.config import get_num_threads, set_num_threads, show_config
 from actgrad.errors import (
+    ActgradAxisError,
     ActgradError,
     ActgradImportError,
     ActgradKeyError,
@@ -25,6 +26,7 @@ from actgrad.errors import (
     ActgradValueError,
 )
 from actgrad.founding import derivatives
+from actgrad.gated import GatedActivation
 from actgrad.layers import dense_backward, mape, weighted_sum
 from actgrad.registry import activations, get
 
@@ -69,6 +71,10 @@ log_cosh = get("log_cosh")
 exp = get("exp")
 erf = get("erf")
 logit = get("logit")
+glu = get("glu")
+swiglu = get("swiglu")
+geglu = get("geglu")
+reglu = get("reglu")
 
 # Imported when first used: a program that only trains should not wait for them.
 _LAZY = {"diagnostics", "plotting"}
@@ -85,12 +91,14 @@ def __dir__() -> list[str]:
 
 
 __all__ = [
+    "ActgradAxisError",
     "ActgradError",
     "ActgradImportError",
     "ActgradKeyError",
     "ActgradTypeError",
     "ActgradValueError",
     "Activation",
+    "GatedActivation",
     "__version__",
     "activations",
     "celu",
@@ -100,11 +108,13 @@ __all__ = [
     "elu",
     "erf",
     "exp",
+    "geglu",
     "gelu",
     "gelu_sigmoid",
     "gelu_tanh",
     "get",
     "get_num_threads",
+    "glu",
     "hard_shrink",
     "hard_sigmoid",
     "hard_swish",
@@ -119,6 +129,7 @@ __all__ = [
     "mish",
     "plotting",
     "prelu",
+    "reglu",
     "relu",
     "relu6",
     "relu_squared",
@@ -133,6 +144,7 @@ __all__ = [
     "sparse_plus",
     "sparse_sigmoid",
     "squareplus",
+    "swiglu",
     "swish",
     "tanh",
     "tanh_shrink",

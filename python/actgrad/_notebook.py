@@ -5,18 +5,30 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 if TYPE_CHECKING:
-    from actgrad.activation import Activation
+    from actgrad._base import BaseActivation
 
 _WIDTH, _HEIGHT, _REACH = 320, 200, 4.0
 
 
-def card(activation: "Activation") -> str:
-    """Return HTML with the formula, and f and f' drawn as SVG where no parameter is missing."""
-    title = f"<b>{activation.name}</b>: $f(x) = {activation.formula}$"
-    if any(value is None or np.ndim(value) for value in activation.parameters.values()):
+def card(activation: "BaseActivation") -> str:
+    """Return HTML with the formula, with the curves of f and f' where it needs no more than x.
+
+    Those of a gated unit are of the value 1.
+    """
+    from actgrad.activation import Activation
+    from actgrad.gated import GatedActivation
+
+    of = "v, g" if isinstance(activation, GatedActivation) else "x"
+    title = f"<b>{activation.name}</b>: $f({of}) = {activation.formula}$"
+    missing = any(value is None or np.ndim(value) for value in activation.parameters.values())
+    if missing or not isinstance(activation, Activation | GatedActivation):
         return f"<div>{title}</div>"
     x = np.linspace(-_REACH, _REACH, 161)
-    curves = activation.value(x), activation.derivative(x)
+    if isinstance(activation, GatedActivation):
+        title += " at $v = 1$"
+        curves = activation.value(1.0, x), activation.derivative(1.0, x)[1]
+    else:
+        curves = activation.value(x), activation.derivative(x)
     finite = np.concatenate([curve[np.isfinite(curve)] for curve in curves])
     low, high = min(finite.min(), 0.0), max(finite.max(), 1.0)
 

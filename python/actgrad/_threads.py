@@ -1,4 +1,7 @@
-"""Threads for calls whose operands broadcast: NumPy hands those to a loop in small pieces."""
+"""Threads for calls whose operands broadcast, or are parts of arrays of several dimensions.
+
+NumPy hands those to a loop in small pieces.
+"""
 
 import threading
 from collections.abc import Mapping, Sequence
@@ -50,8 +53,9 @@ def _plan(
     numbers = [operand for operand in operands if isinstance(operand, int | float | np.generic)]
     if limit == 1 or not keywords.keys() <= {"out"} or len(arrays) + len(numbers) < len(operands):
         return None
-    if all(array.shape == arrays[0].shape for array in arrays):
-        return None  # nothing repeats: the loop splits the call itself
+    same = all(array.shape == arrays[0].shape for array in arrays)
+    if same and all(array.ndim == 1 or array.flags.forc for array in arrays):
+        return None  # one call of the loop, which splits it itself
     try:
         shape = np.broadcast_shapes(*(array.shape for array in arrays))
     except ValueError:
