@@ -13,7 +13,8 @@ import oracle
 from actgrad import _core, frameworks, reference
 from conftest import NAMES, REQUIRED
 
-ROWS = {row["name"]: row for row in _core.catalogue}
+ROWS = {row["name"]: row for row in _core.catalogue if row["kind"] == "element-wise"}
+GATED = {row["name"]: row for row in _core.catalogue if row["kind"] == "gated"}
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -45,7 +46,16 @@ def test_the_reference_has_the_activation(name: str) -> None:
     }, f"the parameters of {name} differ between src/catalogue.rs and python/actgrad/reference.py"
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", GATED)
+def test_the_reference_has_the_gated_unit(name: str) -> None:
+    assert name in reference.GATED, (
+        f"{name} has no pure-Python reference: add it to python/actgrad/reference.py"
+    )
+    assert reference.GATED[name].activation.name == GATED[name]["activation"]
+    assert GATED[name]["activation"] in ROWS
+
+
+@pytest.mark.parametrize("name", [*NAMES, *GATED])
 def test_the_package_exports_the_activation(name: str) -> None:
     source = inspect.getsource(ag)
     assert f'\n{name} = get("{name}")\n' in source, (
@@ -63,9 +73,9 @@ def test_required_parameters_have_a_value_for_tests(name: str) -> None:
     )
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", [*NAMES, *GATED])
 def test_the_row_is_complete(name: str) -> None:
-    row = ROWS[name]
+    row = {**ROWS, **GATED}[name]
     for piece in ("formula", "range"):
         assert row[piece], f"the row of {name} in src/catalogue.rs has no {piece}"  # type: ignore[literal-required]
 

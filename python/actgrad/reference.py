@@ -10,7 +10,8 @@ Every activation ``f`` has its functions in a row: ``f(x)`` is the value, ``f_de
 first derivative, ``f_second_derivative(x)`` the second and, where the input can be recovered from
 the output y = f(x), ``f_derivative_from_output(y)``. All take and return a ``float``. Further
 parameters follow ``x`` in the same order in every form, and are described at the value.
-`ACTIVATIONS` lists all of them by name; `derivatives` answers the commonest question at once.
+`ACTIVATIONS` lists all of them by name. The gated units, of a value and a gate, are in `GATED`.
+`derivatives` answers the commonest question at once.
 
 What holds everywhere
 ---------------------
@@ -2257,6 +2258,107 @@ _TABLE = (
 )
 
 ACTIVATIONS: dict[str, Reference] = {row.name: row for row in _TABLE}
+
+
+# Gated linear units -----------------------------------------------------------------
+
+
+@dataclass(frozen=True, eq=False)
+class GatedReference:
+    """A gated linear unit f(v, g) = v h(g): a value times an activation of a gate.
+
+    A factor of 0 times an infinite one is NaN, as in every product of floats.
+
+    Attributes
+    ----------
+    name : str
+        The name in the catalogue, and the key in `GATED`.
+    activation : Reference
+        h.
+
+    Examples
+    --------
+    >>> glu = GATED["glu"]
+    >>> glu.value(4.0, 0.0), glu.derivative(4.0, 0.0), glu.backward(2.0, 4.0, 0.0)
+    (2.0, (0.5, 1.0), (1.0, 2.0))
+    """
+
+    name: str
+    activation: Reference
+
+    def value(self, value: float, gate: float) -> float:
+        """Return v h(g).
+
+        Examples
+        --------
+        >>> GATED["reglu"].value(2.0, 3.0)
+        6.0
+        """
+        return value * self.activation.value(gate)
+
+    def derivative(self, value: float, gate: float) -> tuple[float, float]:
+        """Return the derivatives by v and by g: h(g) and v h'(g).
+
+        Examples
+        --------
+        >>> GATED["reglu"].derivative(2.0, 3.0)
+        (3.0, 2.0)
+        """
+        return self.activation.value(gate), value * self.activation.derivative(gate)
+
+    def second_derivative(self, value: float, gate: float) -> tuple[float, float, float]:
+        """Return those by v twice, by v and g, and by g twice: 0, h'(g) and v h''(g).
+
+        Examples
+        --------
+        >>> GATED["reglu"].second_derivative(2.0, 3.0)
+        (0.0, 1.0, 0.0)
+        """
+        return (
+            math.nan if math.isnan(value) or math.isnan(gate) else 0.0,
+            self.activation.derivative(gate),
+            value * self.activation.second_derivative(gate),
+        )
+
+    def backward(self, grad: float, value: float, gate: float) -> tuple[float, float]:
+        """Return the gradients by v and by g, given that of f: grad h(g) and grad v h'(g).
+
+        Examples
+        --------
+        >>> GATED["reglu"].backward(10.0, 2.0, 3.0)
+        (30.0, 20.0)
+        """
+        by_value, by_gate = self.derivative(value, gate)
+        return grad * by_value, grad * by_gate
+
+    def double_backward(
+        self, gg_value: float, gg_gate: float, grad: float, value: float, gate: float
+    ) -> tuple[float, float, float]:
+        """Return the gradients of gg_value grad h(g) + gg_gate grad v h'(g) by grad, v and g.
+
+        Examples
+        --------
+        >>> GATED["reglu"].double_backward(1.0, 1.0, 10.0, 2.0, 3.0)
+        (5.0, 10.0, 10.0)
+        """
+        by_value, by_gate = self.derivative(value, gate)
+        _, mixed, bend = self.second_derivative(value, gate)
+        return (
+            gg_value * by_value + gg_gate * by_gate,
+            gg_gate * grad * mixed,
+            grad * (gg_value * mixed + gg_gate * bend),
+        )
+
+
+GATED: dict[str, GatedReference] = {
+    name: GatedReference(name, ACTIVATIONS[activation])
+    for name, activation in {
+        "glu": "sigmoid",
+        "swiglu": "silu",
+        "geglu": "gelu",
+        "reglu": "relu",
+    }.items()
+}
 
 
 def derivatives(x: float, decimals: tuple[int, int] | None = (4, 2)) -> dict[str, float]:
