@@ -156,13 +156,18 @@ impl<T: Number> Reach<T> {
         let near = T::select(large, T::UNBIAS, T::UNBIAS.reciprocal());
         let scaled = factor * T::select(self.far, T::GATE_FAR_SCALE, near);
         let unscale = T::select(large & !self.far, T::ONE, T::UNBIAS * T::UNBIAS);
-        // Where there is a last factor, a small power meets it first.
+        // Where there is a last factor, it is not to meet what has become subnormal, nor what is
+        // larger than the result.
         let lifted = (last > T::ONE) & (power < T::UNBIAS);
         let power = T::select(lifted, power * last * (last * unscale), power);
-        let product = number.times_round(scaled) * power;
-        let result = product * T::select(lifted, T::ONE, unscale);
-        let last = T::select(lifted, T::ONE, last);
-        T::select(factor.abs() == T::INFINITY, factor * number.hi, result * last * last)
+        let unscale = T::select(self.far, last * unscale * last, unscale);
+        let unscale = T::select(lifted, T::ONE, unscale);
+        let last = T::select(lifted | self.far, T::ONE, last);
+        let result = number.times_round(scaled) * power * unscale;
+        // Zeros keep their signs so, and infinities are not taken from each other.
+        let zero = (factor == T::ZERO) | (number.round() == T::ZERO);
+        let plain = zero | (factor.abs() == T::INFINITY);
+        T::select(plain, factor * number.hi, result * last * last)
     }
 }
 
