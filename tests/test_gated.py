@@ -318,6 +318,9 @@ def test_products_of_special_values_are_those_of_floats(name: str, dtype: str) -
         assert np.array_equal(np.isnan(got[~hidden]), np.isnan(wanted[~hidden]))
         special = ~hidden & (np.isinf(wanted) | (wanted == 0)) & ~np.isnan(wanted)
         assert np.array_equal(got[special], wanted[special])
+        # The sign of what underflows, and of h'' at its zero, is not promised.
+        special &= (value == 0) | np.isinf(gate) | np.isinf(wanted)
+        special &= (gate != 0) | (form is not h.second_derivative)
         assert np.array_equal(np.signbit(got[special]), np.signbit(wanted[special]))
     assert_same_bits(by_value, h(gate))
     assert np.allclose(mixed, h.derivative(gate), rtol=np.finfo(dtype).eps, equal_nan=True)
