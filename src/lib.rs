@@ -31,6 +31,8 @@ pub mod founding;
 pub mod math;
 #[allow(unsafe_code, reason = "follows the pointers and strides of array operands")]
 pub mod operands;
+#[allow(unsafe_code)]
+pub mod rows;
 #[allow(unsafe_code, reason = "calls code compiled for instructions found at run time")]
 pub mod simd;
 pub mod threads;
