@@ -9,16 +9,18 @@
 //! | [`math`] | working precisions, pairs `hi + lo`, elementary functions |
 //! | [`simd`] | instruction sets, and the loop compiled for each |
 //! | [`operands`] | strides, storage formats and overlap: from arrays to kernels |
+//! | [`rows`] | softmax and its relatives: functions of rows |
 //! | [`threads`] | splitting a large call |
 //! | [`float_status`] | the floating-point environment of a call |
 //! | `documentation` | the docstrings of the ufuncs (feature `python`) |
 //! | `ufunc` | the NumPy C API: loops, registration, type resolution (feature `python`) |
+//! | `row_ufunc` | the same for functions of rows (feature `python`) |
 //! | `python` | the extension module `actgrad._core` (feature `python`) |
 //!
 //! Invariants: kernels are generic over `f32` and `f64`, branch-free, and cannot panic, allocate or
 //! touch Python. A result depends on the input's bits alone: not on its position, stride, thread or
-//! instruction set. `unsafe` appears in `simd`, `operands`, `float_status`, `ufunc`, and
-//! where `documentation` and `python` compute one element.
+//! instruction set. `unsafe` appears in `simd`, `operands`, `float_status`,
+//! `rows::kernels`, `rows::driver`, `ufunc`, `row_ufunc`, and where `documentation` and `python` compute one element.
 
 #![deny(unsafe_code)]
 
@@ -31,7 +33,6 @@ pub mod founding;
 pub mod math;
 #[allow(unsafe_code, reason = "follows the pointers and strides of array operands")]
 pub mod operands;
-#[allow(unsafe_code)]
 pub mod rows;
 #[allow(unsafe_code, reason = "calls code compiled for instructions found at run time")]
 pub mod simd;
@@ -40,6 +41,10 @@ pub mod threads;
 #[cfg(feature = "python")]
 #[allow(unsafe_code, reason = "computes its examples with a kernel")]
 mod documentation;
+
+#[cfg(feature = "python")]
+#[allow(unsafe_code, reason = "is called by NumPy with raw operands")]
+mod row_ufunc;
 
 #[cfg(feature = "python")]
 #[allow(unsafe_code, reason = "calls the C API of NumPy")]

@@ -14,8 +14,10 @@ use crate::documentation::docstring;
 use crate::float_status::FloatStatus;
 use crate::founding::{Derivatives, RoundDecimal, RoundedDerivatives};
 use crate::operands::Kernels;
+use crate::rows::ROW_FUNCTIONS;
+use crate::rows::driver::Loops;
 use crate::simd::{Input, Kernel, Level};
-use crate::{threads, ufunc};
+use crate::{row_ufunc, threads, ufunc};
 
 /// The instruction set all loops were chosen for, at import.
 static LEVEL: OnceLock<Level> = OnceLock::new();
@@ -147,16 +149,33 @@ fn create_ufuncs(py: Python<'_>, level: Level) -> PyResult<(Bound<'_, PyDict>, V
     Ok((table, registered))
 }
 
+/// Creates the ufuncs of the row functions and adds them to the table.
+fn create_row_ufuncs(table: &Bound<'_, PyDict>, level: Level) -> PyResult<Vec<RegisteredRows>> {
+    let mut registered = Vec::new();
+    for function in ROW_FUNCTIONS {
+        let loops = function.loops(level);
+        let object = row_ufunc::create(table.py(), function, loops)?;
+        table.set_item(function.name, &object)?;
+        registered.push((object.unbind(), loops));
+    }
+    Ok(registered)
+}
+
 type Registered = (Py<PyAny>, Kernels);
+type RegisteredRows = (Py<PyAny>, Loops);
 
 /// All ufuncs with their loops, for the registration of bfloat16.
 static REGISTERED: PyOnceLock<Vec<Registered>> = PyOnceLock::new();
+static REGISTERED_ROWS: PyOnceLock<Vec<RegisteredRows>> = PyOnceLock::new();
 
 /// Adds loops for bfloat16, given the number of its dtype.
 #[pyfunction]
 fn register_bfloat16(py: Python<'_>, type_number: i32) -> PyResult<()> {
     for (object, kernels) in REGISTERED.get(py).into_iter().flatten() {
         ufunc::register_bfloat16(object.bind(py), *kernels, type_number)?;
+    }
+    for (object, loops) in REGISTERED_ROWS.get(py).into_iter().flatten() {
+        row_ufunc::register_bfloat16(object.bind(py), *loops, type_number)?;
     }
     Ok(())
 }
@@ -176,6 +195,7 @@ fn _core(module: &Bound<'_, PyModule>) -> PyResult<()> {
 
     let (ufuncs, registered) = create_ufuncs(py, level)?;
     let _ = REGISTERED.set(py, registered);
+    let _ = REGISTERED_ROWS.set(py, create_row_ufuncs(&ufuncs, level)?);
     module.add("ufuncs", ufuncs)?;
     module.add("catalogue", catalogue(py)?)?;
     module.add("__version__", env!("CARGO_PKG_VERSION"))?;

@@ -18,7 +18,7 @@ use super::extended::RowNumber;
 use super::functions::{MAX_GRADIENTS, MAX_OPERANDS, MAX_RESULTS};
 use super::kernels::{
     Accumulator, Blocks, Extent, Group, JacobianKernels, LANES, Lanes, Plane, RUN, RowKernels,
-    SEGMENTS, SUM_PLANES, segment_length,
+    segment_length,
 };
 use crate::float_status::FloatStatus;
 use crate::operands::{Element, Storage};
@@ -78,14 +78,20 @@ impl RowOperand {
         let offset = self.row_stride * row as isize + self.stride * element as isize;
         self.pointer.wrapping_offset(offset)
     }
+
+    /// Whether it lies in memory block by block.
+    fn is_in_blocks<E: Element<T>, T: RowNumber>(&self, by_rows: bool) -> bool {
+        let step = if by_rows { self.row_stride } else { self.stride };
+        E::NATIVE && step == size_of::<T>() as isize
+    }
 }
 
 /// The most operands of a call.
 pub const MAX_ROW_OPERANDS: usize = 1 + MAX_OPERANDS + MAX_RESULTS;
 
-/// Below this length 16 rows are computed at once, whatever their strides.
-const SHORT: usize = 48;
-/// Rows that lie side by side are computed at once from this many up.
+/// Up to this length 16 rows are computed at once, whatever their strides.
+const SHORT: usize = CHUNK;
+/// Rows that lie side by side in an operand are computed at once from this many up.
 const SIDE_BY_SIDE: usize = 6;
 /// Blocks in a chunk.
 const CHUNK: usize = RUN / LANES;
@@ -97,6 +103,8 @@ const GRAIN: usize = 1 << 15;
 const LONG: usize = 1 << 17;
 /// The most weights kept: planes of 128 bytes, 512 KiB.
 const KEPT_PLANES: usize = 1 << 12;
+/// Bytes of a slab.
+const SLAB: usize = 1 << 18;
 
 /// Operands that may cross to another thread: each thread works on rows, or parts of one, of its own.
 struct Shared<T>(T);
@@ -153,10 +161,16 @@ struct Job<'a, E, T> {
     /// The gradients in their places, then x.
     inputs: [RowOperand; MAX_OPERANDS],
     outputs: [RowOperand; MAX_RESULTS],
+    inputs_in_blocks: [bool; MAX_OPERANDS],
+    outputs_in_blocks: [bool; MAX_RESULTS],
     rows: usize,
     length: usize,
     /// Whether a block is one element of 16 rows.
     by_rows: bool,
+    /// Blocks of a row, or of 16; in a run; in a segment.
+    blocks: usize,
+    run_blocks: usize,
+    segment_blocks: usize,
     storage: core::marker::PhantomData<E>,
 }
 
@@ -170,11 +184,29 @@ struct Rows {
 /// The scratch memory of one thread: some 80 KiB on its stack.
 struct Workspace<T> {
     tiles: [MaybeUninit<[T; CHUNK_ELEMENTS]>; MAX_OPERANDS + MAX_RESULTS],
-    accumulators: MaybeUninit<[Accumulator; LANES]>,
+    /// Those of a run, then the sums of a segment and of the row.
+    accumulators: MaybeUninit<[Accumulator; LANES + 2]>,
     kept: MaybeUninit<[Plane; 2 * CHUNK]>,
     more: Vec<Plane>,
-    /// Whether the tiles hold the whole rows.
-    resident: bool,
+    slab: Vec<T>,
+    in_slab: Option<Slab>,
+}
+
+/// What a slab holds: operands of some groups of rows, one after the other.
+#[derive(Clone, Copy)]
+struct Slab {
+    /// The first row.
+    first: usize,
+    /// Elements of one operand, and of one group of it.
+    operand: usize,
+    group: usize,
+}
+
+impl Slab {
+    /// Where a block of an operand is.
+    fn place(&self, slot: usize, rows: Rows, block: usize) -> usize {
+        slot * self.operand + (rows.first - self.first) / LANES * self.group + block * LANES
+    }
 }
 
 impl<T> Workspace<T> {
@@ -184,8 +216,13 @@ impl<T> Workspace<T> {
             accumulators: MaybeUninit::uninit(),
             kept: MaybeUninit::uninit(),
             more: Vec::new(),
-            resident: false,
+            slab: Vec::new(),
+            in_slab: None,
         }
+    }
+
+    fn accumulator(&mut self, index: usize) -> *mut Accumulator {
+        self.accumulators.as_mut_ptr().cast::<Accumulator>().wrapping_add(index)
     }
 
     fn tile(&mut self, index: usize) -> *mut T {
@@ -205,7 +242,9 @@ impl<T> Workspace<T> {
     }
 }
 
-const ZERO_ACCUMULATOR: Accumulator = [Plane::ZERO; SUM_PLANES];
+/// Places of the totals among the accumulators of a workspace.
+const SEGMENT_SUM: usize = LANES;
+const ROW_SUM: usize = LANES + 1;
 
 impl<'a, E: Element<T>, T: RowNumber> Job<'a, E, T> {
     fn new(
@@ -224,9 +263,13 @@ impl<'a, E: Element<T>, T: RowNumber> Job<'a, E, T> {
         inputs[MAX_GRADIENTS] = given[shape.gradients];
         let mut outputs = [RowOperand::NONE; MAX_RESULTS];
         outputs[..results.len()].copy_from_slice(results);
-        let x = inputs[MAX_GRADIENTS];
-        let side_by_side = x.row_stride != 0 && x.row_stride.abs() < x.stride.abs();
-        let by_rows = length < SHORT || rows >= SIDE_BY_SIDE && side_by_side;
+        let side_by_side = |operand: &RowOperand| {
+            operand.row_stride != 0 && operand.row_stride.abs() < operand.stride.abs()
+        };
+        let side_by_side = inputs.iter().chain(&outputs).any(side_by_side);
+        let by_rows = length <= SHORT || rows >= SIDE_BY_SIDE && side_by_side;
+        let by_rows = by_rows && jacobian.is_none();
+        let elements = if by_rows { 1 } else { LANES };
         Job {
             shape,
             kernels,
@@ -234,9 +277,14 @@ impl<'a, E: Element<T>, T: RowNumber> Job<'a, E, T> {
             scalar: scalar.first().copied().unwrap_or(RowOperand::NONE),
             inputs,
             outputs,
+            inputs_in_blocks: inputs.map(|operand| operand.is_in_blocks::<E, T>(by_rows)),
+            outputs_in_blocks: outputs.map(|operand| operand.is_in_blocks::<E, T>(by_rows)),
             rows,
             length,
-            by_rows: by_rows && jacobian.is_none(),
+            by_rows,
+            blocks: length.div_ceil(elements),
+            run_blocks: RUN / elements,
+            segment_blocks: segment_length(length) / elements,
             storage: core::marker::PhantomData,
         }
     }
@@ -255,15 +303,92 @@ impl<'a, E: Element<T>, T: RowNumber> Job<'a, E, T> {
                     self.run_long(row);
                 }
             } else {
-                let together = if self.by_rows { LANES } else { 1 };
-                let groups = self.rows.div_ceil(together);
-                self.split(groups, together * self.length, |job, workspace, first, count| {
-                    for group in first..first + count {
-                        let first = group * together;
-                        let rows = Rows { first, count: together.min(job.rows - first) };
-                        job.run_rows(workspace, rows);
+                let lanes = if self.by_rows { LANES } else { 1 };
+                let together = lanes * self.groups_in_slab().max(1);
+                let units = self.rows.div_ceil(together);
+                self.split(units, together * self.length, |job, workspace, first, count| {
+                    let mut group = Group::new();
+                    for unit in first..first + count {
+                        let first = unit * together;
+                        let last = job.rows.min(first + together);
+                        job.fill_slab(workspace, first, last);
+                        for first in (first..last).step_by(lanes) {
+                            let rows = Rows { first, count: lanes.min(last - first) };
+                            job.run_rows(workspace, &mut group, rows);
+                        }
+                        job.empty_slab(workspace, first, last);
                     }
                 });
+            }
+        }
+    }
+
+    /// How many groups of 16 rows are computed in memory of their own; 0 to do without.
+    ///
+    /// A group of rows that lie side by side has one cache line in every so many kilobytes, and each
+    /// step would fetch them again. Copied for a few groups at once, lines come and go in order.
+    fn groups_in_slab(&self) -> usize {
+        let group = self.slots() * self.length * LANES * size_of::<T>();
+        if self.by_rows && self.blocks > CHUNK { (SLAB / group).min(4) } else { 0 }
+    }
+
+    /// Operands in a slab: the inputs, x last, and results that lie side by side.
+    fn slots(&self) -> usize {
+        self.shape.gradients + 1 + if self.results_in_slab() { self.shape.results } else { 0 }
+    }
+
+    fn results_in_slab(&self) -> bool {
+        let size = size_of::<E>() as isize;
+        self.outputs[..self.shape.results].iter().all(|output| output.row_stride == size)
+    }
+
+    /// Copies the inputs of rows `first` up to `last` to the slab, if that is to be used.
+    unsafe fn fill_slab(&self, workspace: &mut Workspace<T>, first: usize, last: usize) {
+        workspace.in_slab = None;
+        let groups = self.groups_in_slab();
+        let slab =
+            Slab { first, operand: groups * self.length * LANES, group: self.length * LANES };
+        let elements = self.slots() * slab.operand;
+        let missing = workspace.slab.capacity() < elements;
+        if groups == 0 || missing && workspace.slab.try_reserve_exact(elements).is_err() {
+            return;
+        }
+        workspace.in_slab = Some(slab);
+        let start = workspace.slab.as_mut_ptr();
+        self.each_chunk(first, last, |rows, chunk, next| {
+            for slot in 0..=self.shape.gradients {
+                let index = if slot == self.shape.gradients { MAX_GRADIENTS } else { slot };
+                // SAFETY: see above; the slab has room for all groups of all operands.
+                unsafe {
+                    let to = start.add(slab.place(slot, rows, chunk));
+                    self.read_tile(&self.inputs[index], rows, chunk, next, to);
+                }
+            }
+        });
+    }
+
+    /// Writes results from the slab, if they are there.
+    unsafe fn empty_slab(&self, workspace: &mut Workspace<T>, first: usize, last: usize) {
+        let Some(slab) = workspace.in_slab.filter(|_| self.results_in_slab()) else { return };
+        let start = workspace.slab.as_mut_ptr();
+        self.each_chunk(first, last, |rows, chunk, next| {
+            for k in 0..self.shape.results {
+                let slot = self.shape.gradients + 1 + k;
+                // SAFETY: see above; the results were written to the slab.
+                unsafe {
+                    let from = start.add(slab.place(slot, rows, chunk));
+                    self.write_tile(&self.outputs[k], rows, chunk, next, from);
+                }
+            }
+        });
+    }
+
+    /// Calls `act(rows, chunk, next)` for each chunk of each group of rows, chunk by chunk.
+    fn each_chunk(&self, first: usize, last: usize, act: impl Fn(Rows, usize, usize)) {
+        for chunk in (0..self.blocks).step_by(CHUNK) {
+            for first in (first..last).step_by(LANES) {
+                let rows = Rows { first, count: LANES.min(last - first) };
+                act(rows, chunk, self.blocks.min(chunk + CHUNK));
             }
         }
     }
@@ -298,35 +423,23 @@ impl<'a, E: Element<T>, T: RowNumber> Job<'a, E, T> {
         }
     }
 
-    /// Blocks of a row, or of 16.
-    fn blocks(&self) -> usize {
-        if self.by_rows { self.length } else { self.length.div_ceil(LANES) }
-    }
-
-    /// Blocks in a run.
-    fn run_blocks(&self) -> usize {
-        if self.by_rows { RUN } else { RUN / LANES }
-    }
-
     /// The extent of blocks `start` up to `end`.
     fn extent(&self, start: usize, end: usize) -> Extent {
         let last = if self.by_rows { LANES } else { LANES.min(self.length - (end - 1) * LANES) };
         Extent { blocks: end - start, last }
     }
 
-    /// The blocks of an operand as they lie in memory, where a kernel can work on them.
-    fn direct(&self, operand: &RowOperand, rows: Rows) -> Option<Blocks<T>> {
-        let size = size_of::<T>() as isize;
-        let pointer = operand.at(rows.first, 0).cast();
-        if !E::NATIVE {
-            None
-        } else if self.by_rows {
-            let whole = operand.row_stride == size && rows.count == LANES;
-            whole.then_some(Blocks { pointer, stride: operand.stride / size })
-        } else {
-            (operand.stride == size || self.length == 1)
-                .then_some(Blocks { pointer, stride: LANES as isize })
-        }
+    /// Whether these rows fill the lanes of their blocks.
+    fn fills_blocks(&self, rows: Rows) -> bool {
+        !self.by_rows || rows.count == LANES
+    }
+
+    /// Block `start` and those after it of an operand that lies in blocks.
+    fn in_place(&self, operand: &RowOperand, rows: Rows, start: usize) -> Blocks<T> {
+        let stride =
+            if self.by_rows { operand.stride / size_of::<T>() as isize } else { LANES as isize };
+        let element = if self.by_rows { start } else { start * LANES };
+        Blocks { pointer: operand.at(rows.first, element).cast(), stride }
     }
 
     /// Blocks `start` up to `end` of an input: in place, or read into its tile.
@@ -338,15 +451,19 @@ impl<'a, E: Element<T>, T: RowNumber> Job<'a, E, T> {
         start: usize,
         end: usize,
     ) -> Blocks<T> {
+        if let Some(slab) = workspace.in_slab {
+            let slot = index.min(self.shape.gradients);
+            let place = slab.place(slot, rows, start);
+            let pointer = workspace.slab.as_mut_ptr().wrapping_add(place);
+            return Blocks { pointer, stride: LANES as isize };
+        }
         let operand = &self.inputs[index];
-        if let Some(Blocks { pointer, stride }) = self.direct(operand, rows) {
-            return Blocks { pointer: pointer.wrapping_offset(stride * start as isize), stride };
+        if self.inputs_in_blocks[index] && self.fills_blocks(rows) {
+            return self.in_place(operand, rows, start);
         }
         let pointer = workspace.tile(index);
-        if !workspace.resident {
-            // SAFETY: see above; a tile has room for a chunk.
-            unsafe { self.read_tile(operand, rows, start, end, pointer) };
-        }
+        // SAFETY: see above; a tile has room for a chunk.
+        unsafe { self.read_tile(operand, rows, start, end, pointer) };
         Blocks { pointer, stride: LANES as isize }
     }
 
@@ -366,58 +483,79 @@ impl<'a, E: Element<T>, T: RowNumber> Job<'a, E, T> {
         blocks
     }
 
-    /// One row, or up to 16.
-    unsafe fn run_rows(&self, workspace: &mut Workspace<T>, rows: Rows) {
-        let blocks = self.blocks();
-        workspace.resident = false;
-        let mut group = Group::<T>::new();
+    /// One row, or up to 16; the group is scratch.
+    unsafe fn run_rows(&self, workspace: &mut Workspace<T>, group: &mut Group<T>, rows: Rows) {
+        let blocks = self.blocks;
+        group.maximum = [-T::INFINITY; LANES];
         // SAFETY: see above.
         unsafe {
             if blocks <= CHUNK {
-                self.all_inputs(workspace, rows, 0, blocks);
-                workspace.resident = true;
+                self.run_chunk(workspace, group, rows);
+                return;
             }
             self.maximum(workspace, rows, 0, blocks, &mut group.maximum);
-            let largest = self.prepare(workspace, rows, &mut group);
+            self.spread_maximum(group);
+            let largest = self.find(workspace, rows, group);
+            self.refer(rows, largest, group);
             let kept = match self.shape.weighted {
                 true => workspace.keep(self.kernels.planes * blocks),
                 false => core::ptr::null_mut(),
             };
-            let mut total = ZERO_ACCUMULATOR;
-            let segment = segment_length(self.length) / RUN * self.run_blocks();
-            let mut start = 0;
-            while start < blocks {
-                let end = blocks.min(start + segment);
-                let part = self.sums(workspace, rows, start, end, &group, kept);
-                self.add(&mut total, part, start == 0);
-                start = end;
+            let total = self.sums(workspace, rows, group, kept);
+            self.finish(total, group);
+            if self.shape.results > 0 && group.has_valid(rows.count) {
+                self.results(workspace, rows, 0, blocks, group, kept);
             }
-            (self.kernels.finish)(&total, &mut group);
-            if self.shape.results == 0 {
-                for lane in 0..rows.count {
-                    self.write(&self.outputs[0], rows.first + lane, 0, group.value[lane]);
-                }
-                return;
+            self.complete(workspace, rows, group, largest);
+        }
+    }
+
+    /// [`run_rows`](Self::run_rows) for rows of no more than a chunk: the same steps, with every
+    /// operand read once.
+    unsafe fn run_chunk(&self, workspace: &mut Workspace<T>, group: &mut Group<T>, rows: Rows) {
+        let extent = self.extent(0, self.blocks);
+        // SAFETY: see above; a chunk is one run at most, and there is room for its weights.
+        unsafe {
+            let operands = self.all_inputs(workspace, rows, 0, self.blocks);
+            let x = operands[MAX_GRADIENTS];
+            (self.kernels.maximum)(extent, x, &mut group.maximum);
+            self.spread_maximum(group);
+            let mut largest = [0; LANES];
+            if self.needs_largest() {
+                largest = [usize::MAX; LANES];
+                self.find_in(extent, x, 0, &group.maximum, &mut largest);
+                largest = largest.map(|index| if index == usize::MAX { 0 } else { index });
             }
-            let invalid = group.valid[..rows.count].iter().filter(|valid| !**valid).count();
-            if invalid < rows.count {
-                self.results(workspace, rows, 0, blocks, &group, kept);
+            self.refer(rows, largest, group);
+            let kept = workspace.kept.as_mut_ptr().cast::<Plane>();
+            let accumulators = workspace.accumulator(0);
+            self.run_sums(extent, &operands, group, kept, accumulators, true);
+            self.fold(accumulators, self.blocks);
+            self.finish(accumulators, group);
+            if self.shape.results > 0 && group.has_valid(rows.count) {
+                self.results_of(workspace, rows, 0, &operands, extent, group, kept);
             }
-            self.complete(rows, &group, largest);
+            self.complete(workspace, rows, group, largest);
         }
     }
 
     /// A long row, each step split over threads.
     unsafe fn run_long(&self, row: usize) {
         let rows = Rows { first: row, count: 1 };
-        let blocks = self.blocks();
-        let segment_blocks = segment_length(self.length) / RUN * self.run_blocks();
+        let blocks = self.blocks;
+        let segment_blocks = self.segment_blocks;
         let segments = blocks.div_ceil(segment_blocks);
         let range = |segment: usize, count: usize| {
             (segment * segment_blocks, blocks.min((segment + count) * segment_blocks))
         };
         let elements = segment_blocks * LANES;
         let mut group = Group::<T>::new();
+        let mut parts = Vec::<Accumulator>::new();
+        if parts.try_reserve_exact(segments).is_err() {
+            // SAFETY: see above.
+            unsafe { self.run_rows(&mut Workspace::new(), &mut group, rows) };
+            return;
+        }
         // SAFETY: see above; each thread writes results of its own segments.
         unsafe {
             let maximum = Mutex::new(group.maximum);
@@ -436,37 +574,33 @@ impl<'a, E: Element<T>, T: RowNumber> Job<'a, E, T> {
                 }
             });
             group.maximum = maximum.into_inner().unwrap_or([T::NAN; LANES]);
-            let largest = self.prepare(&mut Workspace::new(), rows, &mut group);
+            self.spread_maximum(&mut group);
+            let largest = self.find(&mut Workspace::new(), rows, &group);
+            self.refer(rows, largest, &mut group);
 
-            let parts = Mutex::new([[0.0; SUM_PLANES]; SEGMENTS]);
+            let places = Shared(parts.as_mut_ptr());
             self.split(segments, elements, |job, workspace, first, count| {
+                let Shared(places) = &places;
                 for segment in first..first + count {
                     let (start, end) = range(segment, 1);
                     let kept = core::ptr::null_mut();
-                    let part = job.sums(workspace, rows, start, end, &group, kept);
-                    if let Ok(mut parts) = parts.lock() {
-                        parts[segment] = part.map(|plane| plane.0[0]);
-                    }
+                    let part = job.segment_sums(workspace, rows, start, end, &group, kept);
+                    places.add(segment).copy_from_nonoverlapping(part, 1);
                 }
             });
-            let mut total = ZERO_ACCUMULATOR;
-            let parts = parts.into_inner().unwrap_or([[f64::NAN; SUM_PLANES]; SEGMENTS]);
-            for (segment, part) in parts[..segments].iter().enumerate() {
-                self.add(&mut total, part.map(|number| Plane([number; LANES])), segment == 0);
+            let total = parts.as_mut_ptr();
+            for segment in 1..segments {
+                (self.kernels.add)(total, total.add(segment));
             }
-            (self.kernels.finish)(&total, &mut group);
-            if self.shape.results == 0 {
-                self.write(&self.outputs[0], row, 0, group.value[0]);
-                return;
-            }
-            if group.valid[0] {
+            self.finish(total, &mut group);
+            if self.shape.results > 0 && group.valid[0] {
                 self.split(segments, elements, |job, workspace, first, count| {
                     let (start, end) = range(first, count);
                     let kept = core::ptr::null_mut();
                     job.results(workspace, rows, start, end, &group, kept);
                 });
             }
-            self.complete(rows, &group, largest);
+            self.complete(&mut Workspace::new(), rows, &group, largest);
         }
     }
 
@@ -491,26 +625,78 @@ impl<'a, E: Element<T>, T: RowNumber> Job<'a, E, T> {
         }
     }
 
-    /// What the terms need besides the maxima; returns where each row's first largest element is.
-    unsafe fn prepare(
+    /// For one row, makes the maximum that of all lanes.
+    fn spread_maximum(&self, group: &mut Group<T>) {
+        if self.by_rows {
+            return;
+        }
+        let mut maximum = group.maximum;
+        for half in [8, 4, 2, 1] {
+            for lane in 0..half {
+                let (a, b) = (maximum[lane], maximum[lane + half]);
+                maximum[lane] = T::select(b > a, b, a);
+            }
+        }
+        group.maximum = [maximum[0]; LANES];
+    }
+
+    fn needs_largest(&self) -> bool {
+        self.shape.references > 0 || self.shape.patched
+    }
+
+    /// Where each row's first largest element is, if that is needed; 0 where there is none.
+    unsafe fn find(
         &self,
         workspace: &mut Workspace<T>,
         rows: Rows,
-        group: &mut Group<T>,
+        group: &Group<T>,
     ) -> Lanes<usize> {
-        if !self.by_rows {
-            let highest = group.maximum.iter().copied();
-            let highest = highest.fold(-T::INFINITY, |a, b| if b > a { b } else { a });
-            group.maximum = [highest; LANES];
-        }
-        let mut largest = [0; LANES];
-        // SAFETY: see above; the elements read are of the rows.
-        unsafe {
-            if self.shape.references > 0 || self.shape.patched {
-                largest = self.find(workspace, rows, group);
+        let mut largest = [usize::MAX; LANES];
+        let mut chunk = 0;
+        while chunk < self.blocks && self.needs_largest() && largest.contains(&usize::MAX) {
+            let next = self.blocks.min(chunk + CHUNK);
+            // SAFETY: see above.
+            unsafe {
+                let x = self.input(workspace, MAX_GRADIENTS, rows, chunk, next);
+                self.find_in(self.extent(chunk, next), x, chunk, &group.maximum, &mut largest);
             }
-            for lane in 0..LANES {
-                let row = rows.first + if self.by_rows { lane.min(rows.count - 1) } else { 0 };
+            chunk = next;
+        }
+        largest.map(|index| if index == usize::MAX { 0 } else { index })
+    }
+
+    /// Where the first largest elements are, for rows that have none before block `start`.
+    unsafe fn find_in(
+        &self,
+        extent: Extent,
+        x: Blocks<T>,
+        start: usize,
+        maximum: &Lanes<T>,
+        largest: &mut Lanes<usize>,
+    ) {
+        let mut found = [-T::ONE; LANES];
+        // SAFETY: see above.
+        unsafe { (self.kernels.find)(extent, x, maximum, &mut found) };
+        for lane in 0..LANES {
+            if found[lane] >= T::ZERO && largest[lane] == usize::MAX {
+                let block = start + found[lane].to_index();
+                largest[lane] = if self.by_rows { block } else { block * LANES + lane };
+            }
+        }
+        if !self.by_rows {
+            *largest = [largest.iter().copied().fold(usize::MAX, usize::min); LANES];
+        }
+    }
+
+    /// Reads the gradients that all elements refer to.
+    unsafe fn refer(&self, rows: Rows, largest: Lanes<usize>, group: &mut Group<T>) {
+        if self.shape.references == 0 && !self.shape.scalar_gradient {
+            return;
+        }
+        for lane in 0..if self.by_rows { LANES } else { 1 } {
+            let row = rows.first + lane.min(rows.count - 1);
+            // SAFETY: see above; the elements are of the rows.
+            unsafe {
                 for k in 0..self.shape.references {
                     group.reference[k][lane] = self.read(&self.inputs[k], row, largest[lane]);
                 }
@@ -519,47 +705,13 @@ impl<'a, E: Element<T>, T: RowNumber> Job<'a, E, T> {
                 }
             }
         }
-        largest
-    }
-
-    /// Where each row's first largest element is; 0 where there is none.
-    unsafe fn find(
-        &self,
-        workspace: &mut Workspace<T>,
-        rows: Rows,
-        group: &Group<T>,
-    ) -> Lanes<usize> {
-        let blocks = self.blocks();
-        let mut largest = [usize::MAX; LANES];
-        let mut chunk = 0;
-        while chunk < blocks {
-            let next = blocks.min(chunk + CHUNK);
-            let mut found = [-T::ONE; LANES];
-            // SAFETY: see above.
-            unsafe {
-                let x = self.input(workspace, MAX_GRADIENTS, rows, chunk, next);
-                (self.kernels.find)(self.extent(chunk, next), x, &group.maximum, &mut found);
-            }
-            for lane in 0..LANES {
-                if found[lane] >= T::ZERO && largest[lane] == usize::MAX {
-                    let block = chunk + found[lane].to_index();
-                    largest[lane] = if self.by_rows { block } else { block * LANES + lane };
-                }
-            }
-            if !self.by_rows {
-                let first = largest.iter().copied().min().unwrap_or(usize::MAX);
-                largest = [first; LANES];
-            }
-            if !largest.contains(&usize::MAX) {
-                break;
-            }
-            chunk = next;
+        if !self.by_rows {
+            group.reference = group.reference.map(|reference| [reference[0]; LANES]);
         }
-        largest.map(|index| if index == usize::MAX { 0 } else { index })
     }
 
-    /// The sums over some blocks, whole runs but the last.
-    unsafe fn sums(
+    /// The sums over a segment, or the part of one there is.
+    unsafe fn segment_sums(
         &self,
         workspace: &mut Workspace<T>,
         rows: Rows,
@@ -567,52 +719,109 @@ impl<'a, E: Element<T>, T: RowNumber> Job<'a, E, T> {
         end: usize,
         group: &Group<T>,
         kept: *mut Plane,
-    ) -> Accumulator {
-        let mut total = ZERO_ACCUMULATOR;
-        let accumulators = workspace.accumulators.as_mut_ptr().cast::<Accumulator>();
+    ) -> *const Accumulator {
+        let accumulators = workspace.accumulator(0);
+        let mut total = workspace.accumulator(SEGMENT_SUM);
         let mut run = start;
         while run < end {
-            let run_end = end.min(run + self.run_blocks());
-            let used = if self.by_rows { LANES.min(run_end - run) } else { 1 };
+            let run_end = end.min(run + self.run_blocks);
+            let mut chunk = run;
             // SAFETY: see above; there is room for the weights of all blocks, and 16 accumulators.
-            let part = unsafe {
-                for index in 0..used {
-                    accumulators.add(index).write(ZERO_ACCUMULATOR);
-                }
-                let sums = if self.by_rows { self.kernels.sums_of_rows } else { self.kernels.sums };
-                let mut chunk = run;
+            unsafe {
                 while chunk < run_end {
                     let next = run_end.min(chunk + CHUNK);
                     let operands = self.all_inputs(workspace, rows, chunk, next);
-                    let kept = match kept.is_null() {
-                        true => kept,
-                        false => kept.add(self.kernels.planes * chunk),
-                    };
-                    sums(self.extent(chunk, next), &operands, group, kept, accumulators);
+                    let extent = self.extent(chunk, next);
+                    let kept = self.kept_from(kept, chunk);
+                    self.run_sums(extent, &operands, group, kept, accumulators, chunk == run);
                     chunk = next;
                 }
-                if self.by_rows {
-                    (self.kernels.fold)(accumulators, used);
-                } else {
-                    (self.kernels.fold_lanes)(&mut *accumulators);
-                }
-                accumulators.read()
-            };
-            // SAFETY: see above.
-            unsafe { self.add(&mut total, part, run == start) };
+                self.fold(accumulators, run_end - run);
+                total = self.add(total, accumulators, run == start, run_end == end);
+            }
             run = run_end;
         }
         total
     }
 
-    /// `total += part`; the first part is the total so far.
-    unsafe fn add(&self, total: &mut Accumulator, part: Accumulator, first: bool) {
-        if first {
-            *total = part;
-        } else {
-            // SAFETY: see above.
-            unsafe { (self.kernels.add)(total, &part) };
+    /// Adds the terms of some blocks of a run to its accumulators.
+    unsafe fn run_sums(
+        &self,
+        extent: Extent,
+        operands: &[Blocks<T>; MAX_OPERANDS],
+        group: &Group<T>,
+        kept: *mut Plane,
+        accumulators: *mut Accumulator,
+        fresh: bool,
+    ) {
+        let sums = if self.by_rows { self.kernels.sums_of_rows } else { self.kernels.sums };
+        // SAFETY: see above.
+        unsafe { sums(extent, operands, group, kept, accumulators, fresh) };
+    }
+
+    /// The sum of a run, left in its first accumulator.
+    unsafe fn fold(&self, accumulators: *mut Accumulator, blocks: usize) {
+        // SAFETY: see above.
+        unsafe {
+            if self.by_rows {
+                (self.kernels.fold)(accumulators, LANES.min(blocks));
+            } else {
+                (self.kernels.fold_lanes)(accumulators);
+            }
         }
+    }
+
+    /// The weights kept from a block on.
+    fn kept_from(&self, kept: *mut Plane, block: usize) -> *mut Plane {
+        if kept.is_null() { kept } else { kept.wrapping_add(self.kernels.planes * block) }
+    }
+
+    /// The sums over the rows.
+    unsafe fn sums(
+        &self,
+        workspace: &mut Workspace<T>,
+        rows: Rows,
+        group: &Group<T>,
+        kept: *mut Plane,
+    ) -> *const Accumulator {
+        let mut total = workspace.accumulator(ROW_SUM);
+        let mut start = 0;
+        while start < self.blocks {
+            let end = self.blocks.min(start + self.segment_blocks);
+            // SAFETY: see above.
+            unsafe {
+                let part = self.segment_sums(workspace, rows, start, end, group, kept);
+                total = self.add(total, part.cast_mut(), start == 0, end == self.blocks);
+            }
+            start = end;
+        }
+        total
+    }
+
+    /// `total += part`, where the first part is the total so far; the total, or the only part.
+    unsafe fn add(
+        &self,
+        total: *mut Accumulator,
+        part: *mut Accumulator,
+        first: bool,
+        last: bool,
+    ) -> *mut Accumulator {
+        // SAFETY: see above.
+        unsafe {
+            match (first, last) {
+                (true, true) => return part,
+                (true, false) => total.copy_from_nonoverlapping(part, 1),
+                _ => (self.kernels.add)(total, part),
+            }
+        }
+        total
+    }
+
+    /// The constants of the group.
+    unsafe fn finish(&self, total: *const Accumulator, group: &mut Group<T>) {
+        let finish = if self.by_rows { self.kernels.finish_rows } else { self.kernels.finish };
+        // SAFETY: see above.
+        unsafe { finish(total, group) };
     }
 
     /// The results of some blocks.
@@ -623,58 +832,97 @@ impl<'a, E: Element<T>, T: RowNumber> Job<'a, E, T> {
         start: usize,
         end: usize,
         group: &Group<T>,
-        kept: *const Plane,
+        kept: *mut Plane,
     ) {
         let mut chunk = start;
         while chunk < end {
             let next = end.min(chunk + CHUNK);
+            let extent = self.extent(chunk, next);
+            let kept = self.kept_from(kept, chunk);
             // SAFETY: see above.
             unsafe {
                 let operands = self.all_inputs(workspace, rows, chunk, next);
-                let mut outputs = [Blocks::NONE; MAX_RESULTS];
-                for k in 0..self.shape.results {
-                    outputs[k] = match self.direct(&self.outputs[k], rows) {
-                        Some(Blocks { pointer, stride }) => {
-                            Blocks { pointer: pointer.offset(stride * chunk as isize), stride }
-                        }
-                        None => {
-                            let pointer = workspace.tile(MAX_OPERANDS + k);
-                            Blocks { pointer, stride: LANES as isize }
-                        }
-                    };
-                }
-                let kept = match kept.is_null() {
-                    true => kept,
-                    false => kept.add(self.kernels.planes * chunk),
-                };
-                let extent = self.extent(chunk, next);
-                (self.kernels.results)(extent, &operands, group, kept, &outputs);
-                for k in 0..self.shape.results {
-                    if self.direct(&self.outputs[k], rows).is_none() {
-                        let tile = outputs[k].pointer;
-                        self.write_tile(&self.outputs[k], rows, chunk, next, tile);
-                    }
-                }
+                self.results_of(workspace, rows, chunk, &operands, extent, group, kept);
             }
             chunk = next;
         }
     }
 
-    /// The results apart from the rest: at the largest elements, and rows of NaN.
-    unsafe fn complete(&self, rows: Rows, group: &Group<T>, largest: Lanes<usize>) {
-        for lane in 0..rows.count {
-            let row = rows.first + lane;
+    /// The results of a chunk of blocks from `start`, given its operands and weights.
+    #[allow(clippy::too_many_arguments)]
+    unsafe fn results_of(
+        &self,
+        workspace: &mut Workspace<T>,
+        rows: Rows,
+        start: usize,
+        operands: &[Blocks<T>; MAX_OPERANDS],
+        extent: Extent,
+        group: &Group<T>,
+        kept: *const Plane,
+    ) {
+        let in_slab = workspace.in_slab.filter(|_| self.results_in_slab());
+        let in_place = self.outputs_in_blocks.map(|in_blocks| in_blocks && self.fills_blocks(rows));
+        let mut outputs = [Blocks::NONE; MAX_RESULTS];
+        for k in 0..self.shape.results {
+            outputs[k] = if in_place[k] && in_slab.is_none() {
+                self.in_place(&self.outputs[k], rows, start)
+            } else {
+                let pointer = match in_slab {
+                    None => workspace.tile(MAX_OPERANDS + k),
+                    Some(slab) => {
+                        let place = slab.place(self.shape.gradients + 1 + k, rows, start);
+                        workspace.slab.as_mut_ptr().wrapping_add(place)
+                    }
+                };
+                Blocks { pointer, stride: LANES as isize }
+            };
+        }
+        // SAFETY: see above.
+        unsafe {
+            (self.kernels.results)(extent, operands, group, kept, &outputs);
+            for k in 0..self.shape.results {
+                if !in_place[k] && in_slab.is_none() {
+                    let (tile, end) = (outputs[k].pointer, start + extent.blocks);
+                    self.write_tile(&self.outputs[k], rows, start, end, tile);
+                }
+            }
+        }
+    }
+
+    /// The results apart from the rest: of reductions, at the largest elements, and rows of NaN.
+    unsafe fn complete(
+        &self,
+        workspace: &mut Workspace<T>,
+        rows: Rows,
+        group: &Group<T>,
+        largest: Lanes<usize>,
+    ) {
+        let in_slab = workspace.in_slab.filter(|_| self.results_in_slab());
+        let start = workspace.slab.as_mut_ptr();
+        let put = |k: usize, lane: usize, element: usize, number: T| {
             // SAFETY: see above.
             unsafe {
-                if !group.valid[lane] {
-                    for output in &self.outputs[..self.shape.results] {
-                        for element in 0..self.length {
-                            self.write(output, row, element, T::NAN);
-                        }
+                match in_slab {
+                    None => self.write(&self.outputs[k], rows.first + lane, element, number),
+                    Some(slab) => {
+                        let slot = self.shape.gradients + 1 + k;
+                        *start.add(slab.place(slot, rows, element) + lane) = number;
                     }
-                } else if self.shape.patched {
-                    self.write(&self.outputs[0], row, largest[lane], group.value[lane]);
                 }
+            }
+        };
+        for lane in 0..rows.count {
+            if self.shape.results == 0 {
+                // SAFETY: see above.
+                unsafe { self.write(&self.outputs[0], rows.first + lane, 0, group.value[lane]) };
+            } else if !group.valid[lane] {
+                for k in 0..self.shape.results {
+                    for element in 0..self.length {
+                        put(k, lane, element, T::NAN);
+                    }
+                }
+            } else if self.shape.patched {
+                put(0, lane, largest[lane], group.value[lane]);
             }
         }
     }
@@ -711,6 +959,11 @@ impl<'a, E: Element<T>, T: RowNumber> Job<'a, E, T> {
                 let from = operand.at(rows.first, start * LANES);
                 for i in 0..count {
                     *to.add(i) = *from.wrapping_offset(operand.stride * i as isize).cast();
+                }
+            } else if operand.row_stride == size_of::<E>() as isize && rows.count == LANES {
+                for block in start..end {
+                    let from = operand.at(rows.first, block).cast::<E>();
+                    to.add((block - start) * LANES).copy_from_nonoverlapping(from, LANES);
                 }
             } else if operand.row_stride.abs() < operand.stride.abs() {
                 for block in start..end {
@@ -770,6 +1023,11 @@ impl<'a, E: Element<T>, T: RowNumber> Job<'a, E, T> {
             } else if operand.row_stride.abs() < operand.stride.abs() {
                 for block in start..end {
                     let from = from.add((block - start) * LANES);
+                    if operand.row_stride == size_of::<E>() as isize && rows.count == LANES {
+                        let to = operand.at(rows.first, block).cast::<E>();
+                        to.copy_from_nonoverlapping(from, LANES);
+                        continue;
+                    }
                     for lane in 0..rows.count {
                         *operand.at(rows.first + lane, block).cast() = *from.add(lane);
                     }
@@ -794,7 +1052,7 @@ impl<'a, E: Element<T>, T: RowNumber> Job<'a, E, T> {
 
     /// All Jacobians, a unit of work for each chunk of rows of each.
     unsafe fn run_jacobians(&self) {
-        let parts = self.blocks().div_ceil(CHUNK);
+        let parts = self.blocks.div_ceil(CHUNK);
         let elements = self.length.min(CHUNK_ELEMENTS) * self.length;
         // SAFETY: see above; each unit writes rows of its own.
         unsafe {
@@ -809,9 +1067,8 @@ impl<'a, E: Element<T>, T: RowNumber> Job<'a, E, T> {
     /// The rows of one Jacobian that belong to the chunk of blocks from `first`.
     unsafe fn run_jacobian(&self, workspace: &mut Workspace<T>, row: usize, first: usize) {
         let Some(kernels) = self.jacobian else { return };
-        let blocks = self.blocks();
+        let blocks = self.blocks;
         let rows = Rows { first: row, count: 1 };
-        workspace.resident = false;
         let mut group = Group::<T>::new();
         // The matrix as rows of its own.
         let whole = self.outputs[0];
@@ -821,6 +1078,7 @@ impl<'a, E: Element<T>, T: RowNumber> Job<'a, E, T> {
             stride: whole.column_stride,
             column_stride: 0,
         };
+        let in_blocks = matrix.is_in_blocks::<E, T>(false);
         let last = blocks.min(first + CHUNK);
         let elements = first * LANES..self.length.min(last * LANES);
         let mut others = MaybeUninit::<[Plane; 2 * CHUNK]>::uninit();
@@ -832,23 +1090,10 @@ impl<'a, E: Element<T>, T: RowNumber> Job<'a, E, T> {
         let buffer = tile(workspace.tile(0));
         // SAFETY: see above; both arrays have room for a chunk.
         unsafe {
-            if blocks <= CHUNK {
-                self.all_inputs(workspace, rows, 0, blocks);
-                workspace.resident = true;
-            }
             self.maximum(workspace, rows, 0, blocks, &mut group.maximum);
-            self.prepare(workspace, rows, &mut group);
-            let mut total = ZERO_ACCUMULATOR;
-            let segment = segment_length(self.length) / RUN * self.run_blocks();
-            let mut start = 0;
-            while start < blocks {
-                let end = blocks.min(start + segment);
-                let null = core::ptr::null_mut();
-                let part = self.sums(workspace, rows, start, end, &group, null);
-                self.add(&mut total, part, start == 0);
-                start = end;
-            }
-            (self.kernels.finish)(&total, &mut group);
+            self.spread_maximum(&mut group);
+            let total = self.sums(workspace, rows, &group, core::ptr::null_mut());
+            self.finish(total, &mut group);
             if !group.valid[0] {
                 for i in elements {
                     for k in 0..self.length {
@@ -874,9 +1119,9 @@ impl<'a, E: Element<T>, T: RowNumber> Job<'a, E, T> {
                     let tail = share.add(self.kernels.planes - 1);
                     let share = [share, tail].map(|plane| (*plane).0[place % LANES]);
                     let line = Rows { first: i, count: 1 };
-                    if let Some(Blocks { pointer, stride }) = self.direct(&matrix, line) {
-                        let pointer = pointer.offset(stride * chunk as isize);
-                        (kernels.entries)(extent, share, columns, Blocks { pointer, stride });
+                    if in_blocks {
+                        let entries = self.in_place(&matrix, line, chunk);
+                        (kernels.entries)(extent, share, columns, entries);
                     } else {
                         (kernels.entries)(extent, share, columns, buffer);
                         self.write_tile(&matrix, line, chunk, next, buffer.pointer);

@@ -5,8 +5,8 @@
 //! of `f64` in pairs; each result is rounded once. The functions are written once over [`Extended`].
 
 use crate::math::Number;
-use crate::math::double::{Double, fast_two_sum, polynomial, two_sum};
-use crate::math::exp::ExpConstants;
+use crate::math::double::{Double, fast_two_sum, polynomial, two_product, two_sum};
+use crate::math::exp::{ExpConstants, exp_reduced, reduce};
 use crate::math::real::Real;
 
 /// An element type of rows, together with the arithmetic its rows are computed in.
@@ -54,8 +54,8 @@ pub trait Extended<T>: Copy + 'static {
     fn minus(self, other: Self) -> Self;
     fn product(self, other: Self) -> Self;
     fn inverse(self) -> Self;
-    /// `UNIT e^self` for `self <= 0`. Far below it stays at a number of which 2^40 do not reach half
-    /// of the smallest subnormal.
+    /// `UNIT e^self` for `self <= 0`; or zero, or a number as small, where 2^40 of it do not reach
+    /// half of the smallest subnormal.
     fn exp(self) -> Self;
     /// `e^self - 1` for `self <= 0`.
     fn exp_m1(self) -> Self;
@@ -69,6 +69,8 @@ pub trait Extended<T>: Copy + 'static {
     fn nearest(self) -> T;
     /// The nearest element to `self * other`: one rounding, into the subnormals too.
     fn product_nearest(self, other: Self) -> T;
+    /// The nearest element to `self / UNIT * other`, for `self` an exponential and `other` about 1.
+    fn share_nearest(self, other: Self) -> T;
     /// The nearest element to `(a - b) - shift`, for `a` down to -inf.
     fn shifted_nearest(a: T, b: T, shift: Self) -> T;
     fn is_finite(self) -> bool;
@@ -174,6 +176,10 @@ impl Extended<f32> for f64 {
         (self * other) as f32
     }
     #[inline(always)]
+    fn share_nearest(self, other: f64) -> f32 {
+        (self * other) as f32
+    }
+    #[inline(always)]
     fn shifted_nearest(a: f32, b: f32, shift: f64) -> f32 {
         ((f64::from(a) - f64::from(b)) - shift) as f32
     }
@@ -188,12 +194,12 @@ impl Extended<f32> for f64 {
 }
 
 /// `UNIT` of pairs, and its reciprocal.
-const PAIR_BIAS: i32 = 120;
-const PAIR_UNIT: f64 = (1_u128 << PAIR_BIAS) as f64;
+const PAIR_BIAS: i32 = 200;
+const PAIR_UNIT: f64 = f64::from_bits((1023 + PAIR_BIAS as u64) << 52);
 const PAIR_UNBIAS: f64 = 1.0 / PAIR_UNIT;
 
-/// Exponentials stay at e^-785 below it: 2^40 of them are less than 2^-1090 together.
-const PAIR_LOWEST: f64 = -785.0;
+/// Exponentials are zero below it: 2^40 of them are less than 2^-1075 together.
+const PAIR_LOWEST: f64 = -773.0;
 
 /// `2 (atanh(z) - z) / z^3` as a polynomial in `z^2`, for `|z| <= (sqrt(2) - 1)^2`:
 /// tools/coefficients/rows.sollya; relative error of the logarithm: 2^-60.7.
@@ -251,23 +257,12 @@ impl Extended<f64> for Double<f64> {
     }
     #[inline(always)]
     fn exp(self) -> Self {
-        // The tail of -inf - maximum is NaN; this takes it away.
-        let lowest = Double::from(PAIR_LOWEST);
-        let x = Double::select(self.hi < PAIR_LOWEST, lowest, self);
-        let shifted = x.hi.mul_add(f64::LOG2_E, MAGIC);
-        let k = shifted - MAGIC;
-        // 2^(k + bias), where k + bias >= -1013.
-        let offset = (PAIR_BIAS + 1023) as u64;
-        let power = f64::from_bits(shifted.to_bits().wrapping_add(offset) << 52);
-        // r + tail = x - k ln 2 with r exact; the tail is 2^-33 at most.
-        let r = (-k).mul_add(f64::LN2_HI, x.hi);
-        let tail = (-k).mul_add(f64::LN2_LO, x.lo);
-        let leading = 1.0 + r;
-        let dropped = r - (leading - 1.0);
-        let rest = (r * r).mul_add(polynomial(r, f64::EXP_TAIL), dropped);
-        // d/dr e^r = e^r: the tail counts e^r times. |rest| < 0.07: its rounding is 2^-4 of an ulp.
-        let rest = tail.mul_add(leading + rest, rest);
-        fast_two_sum(leading, rest).scale(power)
+        let hi = self.hi.at_least(PAIR_LOWEST);
+        let (k, power) = hi.times_rounded_with_power(f64::LOG2_E, PAIR_BIAS);
+        let result = exp_reduced(reduce(hi, self.lo, k)).scale(power);
+        // The tail of -inf - maximum is NaN; this takes it away. And zero is fast to multiply, where
+        // a number that underflows is not.
+        Double::select(self.hi < PAIR_LOWEST, Self::ZERO, result)
     }
     #[inline(always)]
     fn exp_m1(self) -> Self {
@@ -292,7 +287,8 @@ impl Extended<f64> for Double<f64> {
         let tail = z.hi * square * polynomial(square, ATANH_TAIL);
         let fraction = fast_two_sum(z.hi + z.hi, z.lo.mul_add(2.0, tail));
         // Not k = 0: k ln 2 is the larger. k = 0: zero plus a pair.
-        let whole = Double { hi: k * f64::LN2_HI, lo: k * f64::LN2_LO };
+        let whole = two_product(k, f64::LN2_HI);
+        let whole = Double { hi: whole.hi, lo: k.mul_add(f64::LN2_LO, whole.lo) };
         whole.plus(fraction).normalize()
     }
     #[inline(always)]
@@ -310,6 +306,11 @@ impl Extended<f64> for Double<f64> {
     #[inline(always)]
     fn product_nearest(self, other: Self) -> f64 {
         self.multiply_round(other)
+    }
+    #[inline(always)]
+    fn share_nearest(self, other: Self) -> f64 {
+        // Without UNIT the products of the tails would be rounded among the subnormals too.
+        self.multiply_round(other) * PAIR_UNBIAS
     }
     #[inline(always)]
     fn shifted_nearest(a: f64, b: f64, shift: Self) -> f64 {

@@ -59,6 +59,8 @@ pub trait RowFunction: 'static {
     /// Elementwise results; a function without any is a reduction.
     const RESULTS: usize = 1;
     const SUMS: usize;
+    /// How many constants its results are computed from.
+    const CONSTANTS: usize = 1;
     /// Whether results need the weights that were summed.
     const WEIGHTED: bool = true;
     /// How many gradients are needed at the first largest element.
@@ -118,6 +120,7 @@ impl<F: RowFunction> RowFunction for Mirrored<F> {
     const SCALAR_GRADIENT: bool = F::SCALAR_GRADIENT;
     const RESULTS: usize = F::RESULTS;
     const SUMS: usize = F::SUMS;
+    const CONSTANTS: usize = F::CONSTANTS;
     const WEIGHTED: bool = F::WEIGHTED;
     const REFERENCES: usize = F::REFERENCES;
     const COUNTS_LARGEST: bool = F::COUNTS_LARGEST;
@@ -222,7 +225,8 @@ impl RowFunction for Softmax {
     }
     #[inline(always)]
     fn finish<T: RowNumber>(_: &Row<T>, sums: [T::Extended; MAX_SUMS], _: f64) -> Finished<T> {
-        Finished { constants: constants!(T: sums[0].inverse()), value: T::ZERO }
+        let inverse = sums[0].without_unit().inverse();
+        Finished { constants: constants!(T: inverse), value: T::ZERO }
     }
     #[inline(always)]
     fn results<T: RowNumber>(
@@ -230,7 +234,7 @@ impl RowFunction for Softmax {
         weight: T::Extended,
         row: &Row<T>,
     ) -> [T; MAX_RESULTS] {
-        [weight.product_nearest(row.constants[0]), T::ZERO]
+        [weight.share_nearest(row.constants[0]), T::ZERO]
     }
 }
 
@@ -356,6 +360,7 @@ pub struct SoftmaxBackward;
 impl RowFunction for SoftmaxBackward {
     const GRADIENTS: usize = 1;
     const SUMS: usize = 2;
+    const CONSTANTS: usize = 2;
     const REFERENCES: usize = 1;
     const ODD: [bool; MAX_RESULTS] = [true, false];
 
@@ -398,6 +403,7 @@ impl RowFunction for SoftmaxDoubleBackward {
     const GRADIENTS: usize = 2;
     const RESULTS: usize = 2;
     const SUMS: usize = 4;
+    const CONSTANTS: usize = 4;
     const REFERENCES: usize = 2;
     const ODD: [bool; MAX_RESULTS] = [true, false];
 
@@ -446,6 +452,7 @@ pub struct LogSoftmaxBackward;
 impl RowFunction for LogSoftmaxBackward {
     const GRADIENTS: usize = 1;
     const SUMS: usize = 2;
+    const CONSTANTS: usize = 2;
     const REFERENCES: usize = 1;
     const COUNTS_LARGEST: bool = true;
     const PATCHED: bool = true;
@@ -498,6 +505,7 @@ impl RowFunction for LogSoftmaxDoubleBackward {
     const GRADIENTS: usize = 2;
     const RESULTS: usize = 2;
     const SUMS: usize = 3;
+    const CONSTANTS: usize = 2;
     const REFERENCES: usize = 1;
 
     #[inline(always)]
@@ -626,6 +634,7 @@ impl RowFunction for Shares {
     const GRADIENTS: usize = 0;
     const RESULTS: usize = 0;
     const SUMS: usize = 1;
+    const CONSTANTS: usize = 3;
     const WEIGHTED: bool = false;
     const COUNTS_LARGEST: bool = true;
 

@@ -44,7 +44,8 @@ impl Plane {
 
 /// Machine numbers in the accumulators of all sums: [`MAX_SUMS`] pairs and a count.
 pub const SUM_PLANES: usize = 2 * MAX_SUMS + 1;
-/// The sums of each lane: pairs, then the count of largest elements.
+/// The sums of each lane: pairs, then the count of largest elements. Planes that a function does not
+/// use may not be initialised: accumulators are read and written through pointers, plane by plane.
 pub type Accumulator = [Plane; SUM_PLANES];
 
 /// What is known of the rows in a block: lane by lane, or the same in all lanes for one row.
@@ -69,6 +70,11 @@ impl<T: RowNumber> Group<T> {
             value: [T::NAN; LANES],
             valid: [false; LANES],
         }
+    }
+
+    /// Whether one of the first `count` rows is valid.
+    pub fn has_valid(&self, count: usize) -> bool {
+        self.valid[..count].contains(&true)
     }
 
     #[inline(always)]
@@ -118,23 +124,24 @@ impl Extent {
 pub type Maximum<T> = unsafe fn(Extent, x: Blocks<T>, maximum: &mut Lanes<T>);
 /// The number of the first block where x is the maximum, for each lane; unchanged where none is.
 pub type Find<T> = unsafe fn(Extent, x: Blocks<T>, maximum: &Lanes<T>, found: &mut Lanes<T>);
-/// Adds the terms to one accumulator, or to 16, block `j` to `j mod 16`; keeps the weights unless
-/// `kept` is null.
+/// Adds the terms to one accumulator, or to 16, block `j` to `j mod 16`; where `fresh`, to zero
+/// instead of what they hold. Keeps the weights unless `kept` is null.
 pub type Sums<T> = unsafe fn(
     Extent,
     operands: &[Blocks<T>; MAX_OPERANDS],
     group: &Group<T>,
     kept: *mut Plane,
     accumulators: *mut Accumulator,
+    fresh: bool,
 );
 /// The sum of the first `used` accumulators, left in the first.
 pub type Fold = unsafe fn(accumulators: *mut Accumulator, used: usize);
 /// The sum of the lanes of an accumulator, left in all of them.
-pub type FoldLanes = unsafe fn(total: &mut Accumulator);
+pub type FoldLanes = unsafe fn(total: *mut Accumulator);
 /// `total += part`.
-pub type Add = unsafe fn(total: &mut Accumulator, part: &Accumulator);
-/// The constants of the group from its sums.
-pub type Finish<T> = unsafe fn(&Accumulator, group: &mut Group<T>);
+pub type Add = unsafe fn(total: *mut Accumulator, part: *const Accumulator);
+/// The constants of the group from its sums: of one row, in all lanes, or lane by lane.
+pub type Finish<T> = unsafe fn(total: *const Accumulator, group: &mut Group<T>);
 /// The results, from the weights kept, or computing them again where `kept` is null.
 pub type Results<T> = unsafe fn(
     Extent,
@@ -164,6 +171,7 @@ pub struct RowKernels<T> {
     pub fold_lanes: FoldLanes,
     pub add: Add,
     pub finish: Finish<T>,
+    pub finish_rows: Finish<T>,
     pub results: Results<T>,
     /// Planes of a weight.
     pub planes: usize,
@@ -174,6 +182,33 @@ pub struct RowKernels<T> {
 pub struct JacobianKernels<T> {
     pub diagonal: Diagonal<T>,
     pub entries: Entries<T>,
+}
+
+/// Copies fewer than 16 elements, in parts of fixed size: a call would cost more than the rest.
+///
+/// # Safety
+/// `count` elements are readable at `from` and writable at `to`, apart from each other.
+#[inline(always)]
+unsafe fn copy_short<T: Copy>(from: *const T, to: *mut T, count: usize) {
+    // SAFETY: passed on from the caller: the parts make up `count`.
+    unsafe {
+        let mut done = 0;
+        if count & 8 != 0 {
+            to.copy_from_nonoverlapping(from, 8);
+            done = 8;
+        }
+        if count & 4 != 0 {
+            to.add(done).copy_from_nonoverlapping(from.add(done), 4);
+            done += 4;
+        }
+        if count & 2 != 0 {
+            to.add(done).copy_from_nonoverlapping(from.add(done), 2);
+            done += 2;
+        }
+        if count & 1 != 0 {
+            *to.add(done) = *from.add(done);
+        }
+    }
 }
 
 /// An operand to read or write block by block. The last block, when short, is an array here.
@@ -194,7 +229,7 @@ impl<T: RowNumber> Operand<T> {
         if extent.is_short() {
             let last = blocks.at(extent.blocks - 1);
             // SAFETY: the last block has `last` elements.
-            unsafe { last.copy_to_nonoverlapping(short.as_mut_ptr(), extent.last) };
+            unsafe { copy_short(last, short.as_mut_ptr(), extent.last) };
         }
         Operand { blocks, extent, short }
     }
@@ -235,7 +270,7 @@ impl<T: RowNumber> Operand<T> {
         if self.extent.is_short() {
             let last = self.blocks.at(self.extent.blocks - 1);
             // SAFETY: the last block has `last` elements.
-            unsafe { last.copy_from_nonoverlapping(self.short.as_ptr(), self.extent.last) };
+            unsafe { copy_short(self.short.as_ptr(), last, self.extent.last) };
         }
     }
 }
@@ -340,22 +375,31 @@ unsafe fn sums<F: RowFunction, T: RowNumber, const ROWS: bool>(
     group: &Group<T>,
     kept: *mut Plane,
     accumulators: *mut Accumulator,
+    fresh: bool,
 ) {
     // SAFETY: passed on from the caller.
     let mut inputs = unsafe { Inputs::new::<F>(operands, extent) };
     let group = *group;
-    // SAFETY: there is one accumulator at least.
-    let mut total = unsafe { *accumulators };
+    let mut total = [Plane::ZERO; SUM_PLANES];
+    // SAFETY: there are as many accumulators as lanes, or one.
+    unsafe {
+        if ROWS && fresh {
+            for index in 0..extent.blocks.min(LANES) {
+                write::<F, T>(accumulators.add(index), &total);
+            }
+        } else if !ROWS && !fresh {
+            read::<F, T>(accumulators, &mut total);
+        }
+    }
     for block in 0..extent.blocks {
         // SAFETY: passed on from the caller.
         let values = unsafe { inputs.load::<F>(block) };
-        let accumulator = accumulators.wrapping_add(if ROWS { block % LANES } else { 0 });
+        let accumulator = accumulators.wrapping_add(block % LANES);
         if ROWS {
             // SAFETY: there are as many accumulators as lanes.
-            unsafe { copy::<F, T>(&*accumulator, &mut total) };
+            unsafe { read::<F, T>(accumulator, &mut total) };
         }
         let mut weights = [Plane::ZERO; 2];
-        let mut sums = [Plane::ZERO; SUM_PLANES];
         for lane in 0..LANES {
             let row = group.lane(lane);
             let element = element::<F, T>(&values, lane);
@@ -364,14 +408,13 @@ unsafe fn sums<F: RowFunction, T: RowNumber, const ROWS: bool>(
             let terms = F::terms(&element, weight, &row);
             for k in 0..F::SUMS {
                 let sum = pair::<T>(&total, k, lane).sum(terms[k]);
-                put::<T>(&mut sums[2 * k..], lane, sum);
+                put::<T>(&mut total[2 * k..], lane, sum);
             }
             if F::COUNTS_LARGEST {
                 let one = if element.x == row.maximum { 1.0 } else { 0.0 };
-                sums[2 * MAX_SUMS].0[lane] = total[2 * MAX_SUMS].0[lane] + one;
+                total[2 * MAX_SUMS].0[lane] += one;
             }
         }
-        copy::<F, T>(&sums, &mut total);
         // SAFETY: there are planes for each block's weights, and as many accumulators as lanes.
         unsafe {
             if F::WEIGHTED && !kept.is_null() {
@@ -380,13 +423,13 @@ unsafe fn sums<F: RowFunction, T: RowNumber, const ROWS: bool>(
                 }
             }
             if ROWS {
-                copy::<F, T>(&total, &mut *accumulator);
+                write::<F, T>(accumulator, &total);
             }
         }
     }
     if !ROWS {
         // SAFETY: there is one accumulator.
-        unsafe { copy::<F, T>(&total, &mut *accumulators) };
+        unsafe { write::<F, T>(accumulators, &total) };
     }
 }
 
@@ -403,63 +446,112 @@ fn put<T: RowNumber>(planes: &mut [Plane], lane: usize, value: T::Extended) {
     planes[1].0[lane] = lo;
 }
 
-/// Copies the planes that the function uses.
+/// Reads the planes that the function uses.
+///
+/// # Safety
+/// They are initialised.
 #[inline(always)]
-fn copy<F: RowFunction, T: RowNumber>(from: &Accumulator, to: &mut Accumulator) {
+unsafe fn read<F: RowFunction, T: RowNumber>(from: *const Accumulator, to: &mut Accumulator) {
     for k in 0..F::SUMS {
         for plane in 0..T::Extended::PLANES {
-            to[2 * k + plane] = from[2 * k + plane];
+            // SAFETY: passed on from the caller.
+            to[2 * k + plane] = unsafe { (*from)[2 * k + plane] };
         }
     }
     if F::COUNTS_LARGEST {
-        to[2 * MAX_SUMS] = from[2 * MAX_SUMS];
+        // SAFETY: passed on from the caller.
+        to[2 * MAX_SUMS] = unsafe { (*from)[2 * MAX_SUMS] };
     }
 }
 
-/// `total += part`, lane by lane.
+/// Writes the planes that the function uses.
+///
+/// # Safety
+/// `to` is writable.
 #[inline(always)]
-fn add<F: RowFunction, T: RowNumber>(total: &mut Accumulator, part: &Accumulator) {
-    let mut sums = [Plane::ZERO; SUM_PLANES];
-    for lane in 0..LANES {
-        for k in 0..F::SUMS {
-            let sum = pair::<T>(total, k, lane).sum(pair::<T>(part, k, lane));
-            put::<T>(&mut sums[2 * k..], lane, sum);
-        }
-        if F::COUNTS_LARGEST {
-            let [a, b] = [&*total, part].map(|from| from[2 * MAX_SUMS].0[lane]);
-            sums[2 * MAX_SUMS].0[lane] = a + b;
+unsafe fn write<F: RowFunction, T: RowNumber>(to: *mut Accumulator, from: &Accumulator) {
+    for k in 0..F::SUMS {
+        for plane in 0..T::Extended::PLANES {
+            // SAFETY: passed on from the caller.
+            unsafe { (*to)[2 * k + plane] = from[2 * k + plane] };
         }
     }
-    copy::<F, T>(&sums, total);
+    if F::COUNTS_LARGEST {
+        // SAFETY: passed on from the caller.
+        unsafe { (*to)[2 * MAX_SUMS] = from[2 * MAX_SUMS] };
+    }
+}
+
+/// `total += part`, where part has been read.
+///
+/// # Safety
+/// As [`Add`].
+#[inline(always)]
+unsafe fn add_to<F: RowFunction, T: RowNumber>(
+    total: *mut Accumulator,
+    part: &Accumulator,
+    scratch: &mut Accumulator,
+) {
+    // SAFETY: passed on from the caller.
+    unsafe { read::<F, T>(total, scratch) };
+    for lane in 0..LANES {
+        for k in 0..F::SUMS {
+            let sum = pair::<T>(scratch, k, lane).sum(pair::<T>(part, k, lane));
+            put::<T>(&mut scratch[2 * k..], lane, sum);
+        }
+        if F::COUNTS_LARGEST {
+            scratch[2 * MAX_SUMS].0[lane] += part[2 * MAX_SUMS].0[lane];
+        }
+    }
+    // SAFETY: passed on from the caller.
+    unsafe { write::<F, T>(total, scratch) };
+}
+
+#[inline(always)]
+unsafe fn add<F: RowFunction, T: RowNumber>(total: *mut Accumulator, part: *const Accumulator) {
+    let (mut addend, mut scratch) = ([Plane::ZERO; SUM_PLANES], [Plane::ZERO; SUM_PLANES]);
+    // SAFETY: passed on from the caller.
+    unsafe {
+        read::<F, T>(part, &mut addend);
+        add_to::<F, T>(total, &addend, &mut scratch);
+    }
 }
 
 #[inline(always)]
 unsafe fn fold<F: RowFunction, T: RowNumber>(accumulators: *mut Accumulator, used: usize) {
+    let (mut addend, mut scratch) = ([Plane::ZERO; SUM_PLANES], [Plane::ZERO; SUM_PLANES]);
     for half in [8, 4, 2, 1] {
         for i in 0..half.min(used.saturating_sub(half)) {
             // SAFETY: the caller vouches for `used` accumulators, and i + half is below that.
-            unsafe { add::<F, T>(&mut *accumulators.add(i), &*accumulators.add(i + half)) };
+            unsafe {
+                read::<F, T>(accumulators.add(i + half), &mut addend);
+                add_to::<F, T>(accumulators.add(i), &addend, &mut scratch);
+            }
         }
     }
 }
 
 #[inline(always)]
-fn fold_lanes<F: RowFunction, T: RowNumber>(total: &mut Accumulator) {
+unsafe fn fold_lanes<F: RowFunction, T: RowNumber>(total: *mut Accumulator) {
+    let mut sums = [Plane::ZERO; SUM_PLANES];
+    // SAFETY: passed on from the caller.
+    unsafe { read::<F, T>(total, &mut sums) };
     for k in 0..F::SUMS {
         let lanes: Lanes<[f64; 2]> =
-            core::array::from_fn(|lane| pair::<T>(total, k, lane).to_planes());
+            core::array::from_fn(|lane| pair::<T>(&sums, k, lane).to_planes());
         let eight: [_; 8] = halve::<T, 16, 8>(lanes);
         let four: [_; 4] = halve::<T, 8, 4>(eight);
         let [sum] = halve::<T, 2, 1>(halve::<T, 4, 2>(four));
         for plane in 0..T::Extended::PLANES {
-            total[2 * k + plane].0 = [sum[plane]; LANES];
+            sums[2 * k + plane].0 = [sum[plane]; LANES];
         }
     }
     if F::COUNTS_LARGEST {
-        let counts = &mut total[2 * MAX_SUMS].0;
         // Exact in any order.
-        *counts = [counts.iter().sum(); LANES];
+        sums[2 * MAX_SUMS].0 = [sums[2 * MAX_SUMS].0.iter().sum(); LANES];
     }
+    // SAFETY: passed on from the caller.
+    unsafe { write::<F, T>(total, &sums) };
 }
 
 /// The sums of each number and the one half a length further.
@@ -474,9 +566,16 @@ fn halve<T: RowNumber, const N: usize, const HALF: usize>(
 }
 
 #[inline(always)]
-fn finish<F: RowFunction, T: RowNumber>(total: &Accumulator, group: &mut Group<T>) {
+unsafe fn finish<F: RowFunction, T: RowNumber, const ROWS: bool>(
+    total: *const Accumulator,
+    group: &mut Group<T>,
+) {
     let known = *group;
-    for lane in 0..LANES {
+    let mut sums_of_row = [Plane::ZERO; SUM_PLANES];
+    // SAFETY: passed on from the caller.
+    unsafe { read::<F, T>(total, &mut sums_of_row) };
+    let total = &sums_of_row;
+    for lane in 0..if ROWS { LANES } else { 1 } {
         let mut sums = [T::Extended::ZERO; MAX_SUMS];
         for k in 0..F::SUMS {
             sums[k] = pair::<T>(total, k, lane).tidy();
@@ -491,6 +590,13 @@ fn finish<F: RowFunction, T: RowNumber>(total: &Accumulator, group: &mut Group<T
         }
         group.value[lane] = finished.value;
         group.valid[lane] = valid;
+    }
+    if !ROWS {
+        for k in 0..F::CONSTANTS {
+            for plane in 0..T::Extended::PLANES {
+                group.constants[k][plane].0 = [group.constants[k][plane].0[0]; LANES];
+            }
+        }
     }
 }
 
@@ -655,9 +761,12 @@ macro_rules! level {
                 group: &Group<T>,
                 kept: *mut Plane,
                 accumulators: *mut Accumulator,
+                fresh: bool,
             ) {
                 // SAFETY: see above.
-                unsafe { super::sums::<F, T, ROWS>(extent, operands, group, kept, accumulators) }
+                unsafe {
+                    super::sums::<F, T, ROWS>(extent, operands, group, kept, accumulators, fresh)
+                }
             }
 
             $(#[$feature])?
@@ -670,24 +779,27 @@ macro_rules! level {
             }
 
             $(#[$feature])?
-            unsafe fn fold_lanes<F: RowFunction, T: RowNumber>(total: &mut Accumulator) {
-                super::fold_lanes::<F, T>(total);
+            unsafe fn fold_lanes<F: RowFunction, T: RowNumber>(total: *mut Accumulator) {
+                // SAFETY: see above.
+                unsafe { super::fold_lanes::<F, T>(total) }
             }
 
             $(#[$feature])?
             unsafe fn add<F: RowFunction, T: RowNumber>(
-                total: &mut Accumulator,
-                part: &Accumulator,
+                total: *mut Accumulator,
+                part: *const Accumulator,
             ) {
-                super::add::<F, T>(total, part);
+                // SAFETY: see above.
+                unsafe { super::add::<F, T>(total, part) }
             }
 
             $(#[$feature])?
-            unsafe fn finish<F: RowFunction, T: RowNumber>(
-                total: &Accumulator,
+            unsafe fn finish<F: RowFunction, T: RowNumber, const ROWS: bool>(
+                total: *const Accumulator,
                 group: &mut Group<T>,
             ) {
-                super::finish::<F, T>(total, group);
+                // SAFETY: see above.
+                unsafe { super::finish::<F, T, ROWS>(total, group) }
             }
 
             $(#[$feature])?
@@ -734,7 +846,8 @@ macro_rules! level {
                     fold: fold::<F, T>,
                     fold_lanes: fold_lanes::<F, T>,
                     add: add::<F, T>,
-                    finish: finish::<F, T>,
+                    finish: finish::<F, T, false>,
+                    finish_rows: finish::<F, T, true>,
                     results: results::<F, T>,
                     planes: T::Extended::PLANES,
                 }

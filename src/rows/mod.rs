@@ -10,9 +10,11 @@
 //! [`ROW_FUNCTIONS`] lists them all. A result depends on the bits of its row alone: not on where
 //! the row lies, its strides, the rows beside it, threads or the instruction set.
 
+#[allow(unsafe_code, reason = "follows the pointers and strides of array operands")]
 pub mod driver;
 pub mod extended;
 pub mod functions;
+#[allow(unsafe_code, reason = "runs code compiled for instructions found at run time")]
 pub mod kernels;
 
 use driver::{Loops, Shape};
