@@ -283,23 +283,6 @@ macro_rules! implement_half {
 implement_half!(f16);
 implement_half!(bf16);
 
-macro_rules! implement_half_single {
-    ($half:ident) => {
-        impl Element<f32> for $half {
-            const NATIVE: bool = false;
-            const ZERO: $half = $half::ZERO;
-            fn widen(from: &[$half], to: &mut [f32]) {
-                from.convert_to_f32_slice(to);
-            }
-            fn narrow(from: &[f32], to: &mut [$half]) {
-                to.convert_from_f32_slice(from);
-            }
-        }
-    };
-}
-implement_half_single!(f16);
-implement_half_single!(bf16);
-
 /// `value` as a float32, an inexact one with its last bit set: rounding that to a half format gives
 /// what rounding `value` itself would.
 ///
