@@ -71,6 +71,9 @@ pub trait Extended<T>: Copy + 'static {
     fn product_nearest(self, other: Self) -> T;
     /// The nearest element to `self / UNIT * other`, for `self` an exponential and `other` about 1.
     fn share_nearest(self, other: Self) -> T;
+    /// The nearest element to `self / UNIT * inverse * other`, for `self` an exponential and `inverse`
+    /// about 1: one rounding, also where the share is subnormal before the product with `other`.
+    fn share_product_nearest(self, inverse: Self, other: Self) -> T;
     /// The nearest element to `(a - b) - shift`, for `a` down to -inf.
     fn shifted_nearest(a: T, b: T, shift: Self) -> T;
     fn is_finite(self) -> bool;
@@ -180,6 +183,10 @@ impl Extended<f32> for f64 {
         (self * other) as f32
     }
     #[inline(always)]
+    fn share_product_nearest(self, inverse: f64, other: f64) -> f32 {
+        (self * inverse * other) as f32
+    }
+    #[inline(always)]
     fn shifted_nearest(a: f32, b: f32, shift: f64) -> f32 {
         ((f64::from(a) - f64::from(b)) - shift) as f32
     }
@@ -194,7 +201,7 @@ impl Extended<f32> for f64 {
 }
 
 /// `UNIT` of pairs, and its reciprocal.
-const PAIR_BIAS: i32 = 200;
+const PAIR_BIAS: i32 = 120;
 const PAIR_UNIT: f64 = f64::from_bits((1023 + PAIR_BIAS as u64) << 52);
 const PAIR_UNBIAS: f64 = 1.0 / PAIR_UNIT;
 
@@ -289,7 +296,12 @@ impl Extended<f64> for Double<f64> {
         // Not k = 0: k ln 2 is the larger. k = 0: zero plus a pair.
         let whole = two_product(k, f64::LN2_HI);
         let whole = Double { hi: whole.hi, lo: k.mul_add(f64::LN2_LO, whole.lo) };
-        whole.plus(fraction).normalize()
+        // Where the square is nothing, the quotient would be rounded among the subnormals.
+        Double::select(
+            self.hi < f64::MIN_POSITIVE / f64::EPSILON,
+            self,
+            whole.plus(fraction).normalize(),
+        )
     }
     #[inline(always)]
     fn without_unit(self) -> Self {
@@ -311,6 +323,15 @@ impl Extended<f64> for Double<f64> {
     fn share_nearest(self, other: Self) -> f64 {
         // Without UNIT the products of the tails would be rounded among the subnormals too.
         self.multiply_round(other) * PAIR_UNBIAS
+    }
+    #[inline(always)]
+    fn share_product_nearest(self, inverse: Self, other: Self) -> f64 {
+        let share = self.multiply(inverse);
+        // UNIT is taken away first, lest a large product overflow; but last where that loses bits.
+        let small = share.hi < 1.0;
+        let first = <f64 as Real>::select(small, 1.0, PAIR_UNBIAS);
+        let last = <f64 as Real>::select(small, PAIR_UNBIAS, 1.0);
+        share.scale(first).multiply_round(other) * last
     }
     #[inline(always)]
     fn shifted_nearest(a: f64, b: f64, shift: Self) -> f64 {

@@ -375,8 +375,8 @@ impl RowFunction for SoftmaxBackward {
     }
     #[inline(always)]
     fn finish<T: RowNumber>(_: &Row<T>, sums: [T::Extended; MAX_SUMS], _: f64) -> Finished<T> {
-        let inverse = sums[0].inverse();
-        let mean = sums[1].product(inverse.product(T::Extended::UNIT));
+        let inverse = sums[0].without_unit().inverse();
+        let mean = sums[1].product(inverse);
         Finished { constants: constants!(T: inverse, mean), value: T::ZERO }
     }
     #[inline(always)]
@@ -387,7 +387,7 @@ impl RowFunction for SoftmaxBackward {
     ) -> [T; MAX_RESULTS] {
         let [inverse, mean, ..] = row.constants;
         let h = relative(element.gradients[0], row.reference[0]);
-        [weight.product(inverse).product_nearest(h.minus(mean)), T::ZERO]
+        [weight.share_product_nearest(inverse, h.minus(mean)), T::ZERO]
     }
 }
 
@@ -420,10 +420,9 @@ impl RowFunction for SoftmaxDoubleBackward {
     }
     #[inline(always)]
     fn finish<T: RowNumber>(_: &Row<T>, sums: [T::Extended; MAX_SUMS], _: f64) -> Finished<T> {
-        let inverse = sums[0].inverse();
-        let share = inverse.product(T::Extended::UNIT);
-        let (mean_a, mean_g) = (sums[1].product(share), sums[2].product(share));
-        let covariance = sums[3].product(share).minus(mean_a.product(mean_g));
+        let inverse = sums[0].without_unit().inverse();
+        let (mean_a, mean_g) = (sums[1].product(inverse), sums[2].product(inverse));
+        let covariance = sums[3].product(inverse).minus(mean_a.product(mean_g));
         Finished { constants: [inverse, mean_a, mean_g, covariance], value: T::ZERO }
     }
     #[inline(always)]
@@ -435,9 +434,8 @@ impl RowFunction for SoftmaxDoubleBackward {
         let [inverse, mean_a, mean_g, covariance] = row.constants;
         let a = relative(element.gradients[0], row.reference[0]).minus(mean_a);
         let g = relative(element.gradients[1], row.reference[1]).minus(mean_g);
-        let softmax = weight.product(inverse);
         let bend = a.product(g).minus(covariance);
-        [softmax.product_nearest(a), softmax.product_nearest(bend)]
+        [a, bend].map(|factor| weight.share_product_nearest(inverse, factor))
     }
 }
 
@@ -452,7 +450,6 @@ pub struct LogSoftmaxBackward;
 impl RowFunction for LogSoftmaxBackward {
     const GRADIENTS: usize = 1;
     const SUMS: usize = 2;
-    const CONSTANTS: usize = 2;
     const REFERENCES: usize = 1;
     const COUNTS_LARGEST: bool = true;
     const PATCHED: bool = true;
@@ -479,7 +476,7 @@ impl RowFunction for LogSoftmaxBackward {
         let softmax = T::Extended::UNIT.product(inverse);
         let rest = softmax.product(sums[1].minus(gradient));
         let value = gradient.product(others.product(inverse)).minus(rest).nearest();
-        Finished { constants: constants!(T: inverse, sums[1]), value }
+        Finished { constants: constants!(T: sums[1].product(inverse)), value }
     }
     #[inline(always)]
     fn results<T: RowNumber>(
@@ -487,8 +484,7 @@ impl RowFunction for LogSoftmaxBackward {
         weight: T::Extended,
         row: &Row<T>,
     ) -> [T; MAX_RESULTS] {
-        let [inverse, sum, ..] = row.constants;
-        let share = weight.product(inverse).product(sum);
+        let share = weight.product(row.constants[0]);
         [T::Extended::of(element.gradients[0]).minus(share).nearest(), T::ZERO]
     }
 }
