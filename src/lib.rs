@@ -19,8 +19,8 @@
 //!
 //! Invariants: kernels are generic over `f32` and `f64`, branch-free, and cannot panic, allocate or
 //! touch Python. A result depends on the input's bits alone: not on its position, stride, thread or
-//! instruction set. `unsafe` appears in `simd`, `operands`, `float_status`,
-//! `rows::kernels`, `rows::driver`, `ufunc`, `row_ufunc`, and where `documentation` and `python` compute one element.
+//! instruction set. `unsafe` appears in `simd`, `operands`, `float_status`, `rows::kernels`,
+//! `rows::driver`, `ufunc`, `row_ufunc`, and where `documentation` and `python` compute one element.
 
 #![deny(unsafe_code)]
 

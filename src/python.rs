@@ -10,11 +10,11 @@ use pyo3::sync::PyOnceLock;
 use pyo3::types::{PyDict, PyList};
 
 use crate::catalogue::{CATALOGUE, FromOutput, Range, kernels};
-use crate::documentation::docstring;
+use crate::documentation::{docstring, row_docstring};
 use crate::float_status::FloatStatus;
 use crate::founding::{Derivatives, RoundDecimal, RoundedDerivatives};
 use crate::operands::Kernels;
-use crate::rows::ROW_FUNCTIONS;
+use crate::rows::catalogue::ROW_CATALOGUE;
 use crate::rows::driver::Loops;
 use crate::simd::{Input, Kernel, Level};
 use crate::{row_ufunc, threads, ufunc};
@@ -57,24 +57,37 @@ fn set_num_threads(count: isize) -> PyResult<()> {
     Ok(())
 }
 
-/// The rows of the catalogue as dictionaries.
+fn entry<'py>(
+    py: Python<'py>,
+    kind: &str,
+    [name, formula, kinks, range]: [&str; 4],
+    aliases: &[&str],
+    from_output: FromOutput,
+) -> PyResult<Bound<'py, PyDict>> {
+    let entry = PyDict::new(py);
+    entry.set_item("kind", kind)?;
+    entry.set_item("name", name)?;
+    entry.set_item("aliases", aliases)?;
+    entry.set_item("formula", formula)?;
+    entry.set_item("kinks", kinks)?;
+    entry.set_item("range", range)?;
+    let from_output = match from_output {
+        FromOutput::No => "no",
+        FromOutput::Accurate => "accurate",
+        FromOutput::LosesTail => "loses tail",
+        FromOutput::AccurateIfPositive => "accurate if positive",
+        FromOutput::LosesTailIfPositive => "loses tail if positive",
+    };
+    entry.set_item("from_output", from_output)?;
+    Ok(entry)
+}
+
+/// The rows of the catalogues as dictionaries.
 fn catalogue(py: Python<'_>) -> PyResult<Bound<'_, PyList>> {
     let list = PyList::empty(py);
     for row in CATALOGUE {
-        let entry = PyDict::new(py);
-        entry.set_item("name", row.name)?;
-        entry.set_item("aliases", row.aliases)?;
-        entry.set_item("formula", row.formula)?;
-        entry.set_item("kinks", row.kinks)?;
-        entry.set_item("range", row.range)?;
-        let from_output = match row.from_output {
-            FromOutput::No => "no",
-            FromOutput::Accurate => "accurate",
-            FromOutput::LosesTail => "loses tail",
-            FromOutput::AccurateIfPositive => "accurate if positive",
-            FromOutput::LosesTailIfPositive => "loses tail if positive",
-        };
-        entry.set_item("from_output", from_output)?;
+        let texts = [row.name, row.formula, row.kinks, row.range];
+        let entry = entry(py, "element-wise", texts, row.aliases, row.from_output)?;
         let parameters = PyList::empty(py);
         for parameter in row.parameters {
             let range = match parameter.range {
@@ -85,6 +98,12 @@ fn catalogue(py: Python<'_>) -> PyResult<Bound<'_, PyList>> {
             parameters.append((parameter.name, parameter.default, range))?;
         }
         entry.set_item("parameters", parameters)?;
+        list.append(entry)?;
+    }
+    for row in ROW_CATALOGUE {
+        let texts = [row.name, row.formula, "", row.range];
+        let entry = entry(py, "rows", texts, row.aliases, row.from_output)?;
+        entry.set_item("parameters", PyList::empty(py))?;
         list.append(entry)?;
     }
     Ok(list)
@@ -152,11 +171,16 @@ fn create_ufuncs(py: Python<'_>, level: Level) -> PyResult<(Bound<'_, PyDict>, V
 /// Creates the ufuncs of the row functions and adds them to the table.
 fn create_row_ufuncs(table: &Bound<'_, PyDict>, level: Level) -> PyResult<Vec<RegisteredRows>> {
     let mut registered = Vec::new();
-    for function in ROW_FUNCTIONS {
-        let loops = function.loops(level);
-        let object = row_ufunc::create(table.py(), function, loops)?;
-        table.set_item(function.name, &object)?;
-        registered.push((object.unbind(), loops));
+    for activation in ROW_CATALOGUE {
+        for ufunc in activation.ufuncs {
+            let loops = ufunc.loops(level);
+            let name = format!("{}{}", activation.name, ufunc.form.suffix());
+            let documentation = row_docstring(activation, ufunc);
+            let signature = ufunc.form.signature();
+            let object = row_ufunc::create(table.py(), &name, &documentation, signature, loops)?;
+            table.set_item(name, &object)?;
+            registered.push((object.unbind(), loops));
+        }
     }
     Ok(registered)
 }

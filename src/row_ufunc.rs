@@ -9,7 +9,6 @@ use numpy::npyffi::{PyUFuncGenericFunction, npy_intp};
 use pyo3::prelude::*;
 
 use crate::operands::Storage;
-use crate::rows::RowUfunc;
 use crate::rows::driver::{Loops, MAX_ROW_OPERANDS, RowOperand, compute};
 use crate::ufunc::{Description, create_described, register_described};
 
@@ -65,13 +64,15 @@ const LOOP: PyUFuncGenericFunction = Some(row_loop);
 /// Creates the ufunc of a row function, with loops for float16, float32 and float64.
 pub fn create<'py>(
     py: Python<'py>,
-    function: &RowUfunc,
+    name: &str,
+    documentation: &str,
+    signature: &str,
     loops: Loops,
 ) -> PyResult<Bound<'py, PyAny>> {
     let description = Description {
-        name: function.name,
-        documentation: function.documentation,
-        signature: Some(function.signature),
+        name,
+        documentation,
+        signature: Some(signature),
         inputs: loops.shape.inputs(),
         outputs: loops.shape.outputs(),
         function: LOOP,

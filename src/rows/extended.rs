@@ -192,7 +192,7 @@ impl Extended<f32> for f64 {
     }
     #[inline(always)]
     fn is_finite(self) -> bool {
-        self - self == 0.0
+        f64::is_finite(self)
     }
     #[inline(always)]
     fn select(condition: bool, yes: f64, no: f64) -> f64 {
@@ -342,8 +342,7 @@ impl Extended<f64> for Double<f64> {
     }
     #[inline(always)]
     fn is_finite(self) -> bool {
-        let number = self.hi + self.lo;
-        number - number == 0.0
+        (self.hi + self.lo).is_finite()
     }
     #[inline(always)]
     fn select(condition: bool, yes: Self, no: Self) -> Self {

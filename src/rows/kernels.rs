@@ -62,7 +62,7 @@ pub struct Group<T> {
 }
 
 impl<T: RowNumber> Group<T> {
-    pub fn new() -> Group<T> {
+    pub(super) fn new() -> Group<T> {
         Group {
             maximum: [-T::INFINITY; LANES],
             reference: [[T::ZERO; LANES]; MAX_GRADIENTS],
@@ -582,7 +582,7 @@ unsafe fn finish<F: RowFunction, T: RowNumber, const ROWS: bool>(
         }
         let row = known.lane(lane);
         let finished = F::finish(&row, sums, total[2 * MAX_SUMS].0[lane]);
-        let mut valid = row.maximum - row.maximum == T::ZERO;
+        let mut valid = row.maximum.abs() < T::INFINITY;
         for k in 0..MAX_SUMS {
             let constant = finished.constants[k];
             valid &= constant.is_finite();
