@@ -212,17 +212,28 @@ pub fn row_docstring(activation: &RowActivation, ufunc: &RowUfunc) -> String {
     let [arguments, shown] = ufunc.example;
     text += &format!(
         "\nReturns\n-------\n{}\n    {result}\n\n{RAISES}numpy.exceptions.AxisError\n    If there is \
-         no such axis.\n\nNotes\n-----\n{axis}Error: {}; float16 and bfloat16 to 0.501 ulp where \
-         it is given in ulp of the result.\n{}\nNo floating-point warning is raised. float16, \
+         no such axis.\n\nNotes\n-----\n{axis}{}\n{}\nNo floating-point warning is raised. float16, \
          bfloat16, float32 and float64 are kept, integers and bools\ncompute in float64. A row has \
          the same bits wherever it lies and however many threads compute it.\n\nReferences\n\
          ----------\n{SOURCE}\nExamples\n--------\n>>> from actgrad.ufuncs import {name}\n\
          >>> {name}({arguments})\n{shown}\n",
         if form == RowForm::DoubleBackward { "tuple of two" } else { "ndarray or scalar" },
-        ufunc.error,
-        activation.edges,
+        wrapped(&format!("Error: {}.", ufunc.error)),
+        wrapped(activation.edges),
     );
     text
+}
+
+/// The text in lines of at most 98 characters.
+fn wrapped(text: &str) -> String {
+    let mut lines: Vec<String> = vec![];
+    for word in text.split_whitespace() {
+        match lines.last_mut() {
+            Some(line) if line.len() + 1 + word.len() <= 98 => *line += &format!(" {word}"),
+            _ => lines.push(word.to_owned()),
+        }
+    }
+    lines.join("\n")
 }
 
 const SOURCE: &str =

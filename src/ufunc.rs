@@ -228,11 +228,13 @@ unsafe extern "C" fn resolve_types(
             let size = numpy::PyArrayDescrMethods::itemsize(&descriptor);
             kinds[*k] == b'V' || kinds[*k] == b'f' && size > 8
         };
-        if status < 0
-            && let Some(k) = (0..inputs).find(wide)
-        {
-            drop(PyErr::take(py));
-            refuse(py, ufunc, &kind(k));
+        if status < 0 {
+            // Looking at a descriptor may import a part of NumPy, which must not find an error set.
+            let error = PyErr::fetch(py);
+            match (0..inputs).find(wide) {
+                Some(k) => refuse(py, ufunc, &kind(k)),
+                None => error.restore(py),
+            }
         }
         status
     }

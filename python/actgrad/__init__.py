@@ -18,6 +18,7 @@ from actgrad._core import __version__
 from actgrad.activation import Activation
 from actgrad.config import get_num_threads, set_num_threads, show_config
 from actgrad.errors import (
+    ActgradAxisError,
     ActgradError,
     ActgradImportError,
     ActgradKeyError,
@@ -27,6 +28,7 @@ from actgrad.errors import (
 from actgrad.founding import derivatives
 from actgrad.layers import dense_backward, mape, weighted_sum
 from actgrad.registry import activations, get
+from actgrad.rows import RowActivation
 
 if TYPE_CHECKING:
     from actgrad import diagnostics, plotting
@@ -69,6 +71,10 @@ log_cosh = get("log_cosh")
 exp = get("exp")
 erf = get("erf")
 logit = get("logit")
+softmax = get("softmax")
+log_softmax = get("log_softmax")
+softmin = get("softmin")
+logsumexp = get("logsumexp")
 
 # Imported when first used: a program that only trains should not wait for them.
 _LAZY = {"diagnostics", "plotting"}
@@ -85,12 +91,14 @@ def __dir__() -> list[str]:
 
 
 __all__ = [
+    "ActgradAxisError",
     "ActgradError",
     "ActgradImportError",
     "ActgradKeyError",
     "ActgradTypeError",
     "ActgradValueError",
     "Activation",
+    "RowActivation",
     "__version__",
     "activations",
     "celu",
@@ -114,7 +122,9 @@ __all__ = [
     "lisht",
     "log_cosh",
     "log_sigmoid",
+    "log_softmax",
     "logit",
+    "logsumexp",
     "mape",
     "mish",
     "plotting",
@@ -128,6 +138,8 @@ __all__ = [
     "sigmoid",
     "silu",
     "soft_shrink",
+    "softmax",
+    "softmin",
     "softplus",
     "softsign",
     "sparse_plus",

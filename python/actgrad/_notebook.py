@@ -5,15 +5,17 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 if TYPE_CHECKING:
-    from actgrad.activation import Activation
+    from actgrad._base import BaseActivation
 
 _WIDTH, _HEIGHT, _REACH = 320, 200, 4.0
 
 
-def card(activation: "Activation") -> str:
-    """Return HTML with the formula, and f and f' drawn as SVG where no parameter is missing."""
+def card(activation: "BaseActivation") -> str:
+    """Return HTML with the formula, and f and f' drawn as SVG of an element-wise function without missing parameters."""
+    from actgrad.activation import Activation
+
     title = f"<b>{activation.name}</b>: $f(x) = {activation.formula}$"
-    if any(value is None or np.ndim(value) for value in activation.parameters.values()):
+    if not isinstance(activation, Activation) or any(value is None or np.ndim(value) for value in activation.parameters.values()):
         return f"<div>{title}</div>"
     x = np.linspace(-_REACH, _REACH, 161)
     curves = activation.value(x), activation.derivative(x)

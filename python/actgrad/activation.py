@@ -2,12 +2,13 @@
 
 from collections.abc import Mapping
 from types import MappingProxyType
-from typing import Any, NamedTuple, NoReturn, TypedDict
+from typing import Any, NamedTuple, NoReturn
 
 import numpy as np
 import numpy.typing as npt
 
 from actgrad import _core, _threads
+from actgrad._base import BaseActivation, CatalogueRow
 from actgrad._reduction import gradient_of_parameter
 from actgrad.errors import ActgradTypeError, ActgradValueError
 
@@ -29,18 +30,6 @@ FROM_OUTPUT_FORMS: Mapping[str, int] = MappingProxyType(
 
 # The type numbers that NumPy gives to dtypes of other packages start here.
 _USER_DEFINED = 256
-
-
-class CatalogueRow(TypedDict):
-    """A row of the catalogue as the compiled module hands it over."""
-
-    name: str
-    aliases: list[str]
-    formula: str
-    kinks: str
-    range: str
-    from_output: str
-    parameters: list[tuple[str, float | None, str]]
 
 
 class Parameter(NamedTuple):
@@ -157,7 +146,7 @@ class ParametrisedForm:
         return values
 
 
-class Activation:
+class Activation(BaseActivation):
     r"""An activation function: call it for its value, its attributes are its other forms.
 
     Where an activation has no parameters its forms are ufuncs; else they are
@@ -166,6 +155,8 @@ class Activation:
 
     Attributes
     ----------
+    kind : str
+        "element-wise".
     name : str
         The name in the catalogue.
     aliases : tuple of str
@@ -200,12 +191,6 @@ class Activation:
     array([0.78644773, 1.57289547])
     """
 
-    name: str
-    aliases: tuple[str, ...]
-    formula: str
-    parameters: Mapping[str, float | None]
-    kinks: str
-    range: str
     value: Any
     derivative: Any
     second_derivative: Any
@@ -215,8 +200,6 @@ class Activation:
     derivative_from_output: Any
     backward_from_output: Any
 
-    _row: CatalogueRow
-    _fixed: Mapping[str, Any]
     _parameters: tuple[Parameter, ...]
 
     def __new__(cls, row: CatalogueRow, fixed: Mapping[str, Any] | None = None) -> "Activation":
@@ -228,19 +211,7 @@ class Activation:
     def __init__(self, row: CatalogueRow, fixed: Mapping[str, Any] | None = None) -> None:
         fixed = MappingProxyType(dict(fixed or {}))
         parameters = tuple(Parameter(*entry) for entry in row["parameters"])
-        attributes: dict[str, Any] = {
-            "_row": row,
-            "_fixed": fixed,
-            "_parameters": parameters,
-            "name": row["name"],
-            "aliases": tuple(row["aliases"]),
-            "formula": row["formula"],
-            "kinks": row["kinks"],
-            "range": row["range"],
-            "parameters": MappingProxyType(
-                {p.name: fixed.get(p.name, p.default) for p in parameters}
-            ),
-        }
+        attributes: dict[str, Any] = {}
         offered: dict[str, int] = {"value": 1, **FORMS}
         if row["from_output"] != "no":
             offered |= FROM_OUTPUT_FORMS
@@ -252,7 +223,14 @@ class Activation:
                 if parameters
                 else ufunc
             )
-        self.__dict__.update(attributes)
+        defaults = {p.name: fixed.get(p.name, p.default) for p in parameters}
+        self._describe(
+            row,
+            fixed,
+            _parameters=parameters,
+            parameters=MappingProxyType(defaults),
+            **attributes,
+        )
         call = attributes["value"]
         # A ufunc is not a descriptor: as an attribute of the class it is called without self.
         type(self).__call__ = call if not parameters else staticmethod(call)  # type: ignore[method-assign]
@@ -261,12 +239,6 @@ class Activation:
         """Return f(x), element by element."""
         raise NotImplementedError  # replaced for each activation
 
-    def __setattr__(self, name: str, value: object) -> NoReturn:
-        raise AttributeError(f"{self!r} is frozen: {name} cannot be set")
-
-    def __delattr__(self, name: str) -> NoReturn:
-        raise AttributeError(f"{self!r} is frozen: {name} cannot be deleted")
-
     def __getattr__(self, name: str) -> NoReturn:
         if name in FROM_OUTPUT_FORMS:
             raise AttributeError(
@@ -274,38 +246,6 @@ class Activation:
                 f"use {name.removesuffix('_from_output')} with x"
             )
         raise AttributeError(f"{self!r} has no attribute {name!r}")
-
-    def __reduce__(self) -> tuple[Any, ...]:
-        return _restore, (self.name, dict(self._fixed))
-
-    def __copy__(self) -> "Activation":
-        return self
-
-    def __deepcopy__(self, memo: object) -> "Activation":
-        return self
-
-    def __eq__(self, other: object) -> bool:
-        if not isinstance(other, Activation):
-            return NotImplemented
-        return self is other or (
-            self.name == other.name
-            and self._fixed.keys() == other._fixed.keys()
-            and all(np.array_equal(v, other._fixed[k]) for k, v in self._fixed.items())
-        )
-
-    def __hash__(self) -> int:
-        return hash((self.name, tuple(self._fixed)))
-
-    def __repr__(self) -> str:
-        if not self._fixed:
-            return f"actgrad.{self.name}"
-        fixed = ", ".join(f"{name}={value!r}" for name, value in self._fixed.items())
-        return f"actgrad.{self.name}.bind({fixed})"
-
-    def _repr_html_(self) -> str:
-        from actgrad import _notebook
-
-        return _notebook.card(self)
 
     def bind(self, **parameters: Any) -> "Activation":
         """Fix parameters.
@@ -500,10 +440,3 @@ class Activation:
         result = np.zeros((derivative.size, derivative.size), derivative.dtype)
         np.einsum("ii->i", result)[...] = derivative.ravel()
         return result.reshape(derivative.shape * 2)
-
-
-def _restore(name: str, fixed: dict[str, Any]) -> Activation:
-    from actgrad.registry import get
-
-    activation = get(name)
-    return activation.bind(**fixed) if fixed else activation

@@ -1,5 +1,7 @@
 """The errors actgrad raises: each is an :class:`ActgradError` and the builtin it refines."""
 
+from numpy.exceptions import AxisError
+
 
 class ActgradError(Exception):
     """The base of every error of actgrad's own."""
@@ -11,6 +13,13 @@ class ActgradTypeError(ActgradError, TypeError):
 
 class ActgradValueError(ActgradError, ValueError):
     """A shape, a parameter or a setting is out of the range it may have."""
+
+
+class ActgradAxisError(ActgradValueError, AxisError):
+    """An array does not have the axis asked for."""
+
+    def __init__(self, message: str) -> None:
+        AxisError.__init__(self, message)
 
 
 class ActgradKeyError(ActgradError, KeyError):

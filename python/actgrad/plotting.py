@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
+from actgrad._base import BaseActivation
 from actgrad.activation import Activation
 from actgrad.diagnostics import FlowResult
 from actgrad.diagnostics._batches import elementwise, number
@@ -121,7 +122,7 @@ def compare(
     >>> import actgrad as ag
     >>> ax = ag.plotting.compare(["sigmoid", "tanh"], "derivative")  # doctest: +SKIP
     """
-    if isinstance(activations, str | Activation):
+    if isinstance(activations, str | BaseActivation):
         activations = [activations]
     chosen = [elementwise("compare", one) for one in activations]
     x = _range("compare", low, high)

@@ -1,13 +1,24 @@
 """The activations by name: :func:`get`, :func:`activations`, aliases."""
 
 import difflib
+from collections.abc import Mapping
 from types import MappingProxyType
+from typing import Literal, overload
 
 from actgrad import _core, frameworks
+from actgrad._base import BaseActivation
 from actgrad.activation import Activation
-from actgrad.errors import ActgradKeyError
+from actgrad.errors import ActgradKeyError, ActgradValueError
+from actgrad.rows import RowActivation
 
-_ACTIVATIONS = MappingProxyType({row["name"]: Activation(row) for row in _core.catalogue})
+RowName = Literal["softmax", "log_softmax", "softmin", "logsumexp"]
+
+# What an activation of each kind is made as.
+_KINDS = {"element-wise": Activation, "rows": RowActivation}
+
+_ACTIVATIONS: Mapping[str, BaseActivation] = MappingProxyType(
+    {row["name"]: _KINDS[row["kind"]](row) for row in _core.catalogue}
+)
 _BY_NAME = MappingProxyType(
     {
         name: activation
@@ -17,7 +28,11 @@ _BY_NAME = MappingProxyType(
 )
 
 
-def get(name: str) -> Activation:
+@overload
+def get(name: RowName) -> RowActivation: ...
+@overload
+def get(name: str) -> Activation: ...
+def get(name: str) -> BaseActivation:
     """Return the activation of a name or alias.
 
     Parameters
@@ -27,7 +42,8 @@ def get(name: str) -> Activation:
 
     Returns
     -------
-    Activation
+    Activation or RowActivation
+        The latter for softmax, log_softmax, softmin and logsumexp.
 
     Raises
     ------
@@ -40,7 +56,7 @@ def get(name: str) -> Activation:
     >>> ag.get("logistic")
     actgrad.sigmoid
     """
-    if isinstance(name, Activation):
+    if isinstance(name, BaseActivation):
         return name
     key = str(name).strip().lower().replace("-", "_").replace(" ", "_")
     found = _BY_NAME.get(key)
@@ -57,17 +73,39 @@ def get(name: str) -> Activation:
     return found
 
 
-def activations() -> tuple[Activation, ...]:
+@overload
+def activations(kind: None = None) -> tuple[Activation | RowActivation, ...]: ...
+@overload
+def activations(kind: Literal["element-wise"]) -> tuple[Activation, ...]: ...
+@overload
+def activations(kind: Literal["rows"]) -> tuple[RowActivation, ...]: ...
+def activations(kind: str | None = None) -> tuple[BaseActivation, ...]:
     """Return all activations in catalogue order.
+
+    Parameters
+    ----------
+    kind : {"element-wise", "rows"}, optional
+        Only those that work element by element, or those that work on the rows along an axis.
 
     Returns
     -------
-    tuple of Activation
+    tuple of Activation and RowActivation
+
+    Raises
+    ------
+    ActgradValueError
+        If there is no such kind.
 
     Examples
     --------
     >>> import actgrad as ag
     >>> "tanh" in [activation.name for activation in ag.activations()]
     True
+    >>> ag.activations("rows")
+    (actgrad.softmax, actgrad.log_softmax, actgrad.softmin, actgrad.logsumexp)
     """
-    return tuple(_ACTIVATIONS.values())
+    if kind is not None and kind not in _KINDS:
+        raise ActgradValueError(
+            f"activations: got kind={kind!r}; wanted one of {', '.join(map(repr, _KINDS))}"
+        )
+    return tuple(a for a in _ACTIVATIONS.values() if kind in (None, a.kind))

@@ -157,7 +157,7 @@ pub const ROW_CATALOGUE: &[RowActivation] = &[
     RowActivation {
         name: "softmax",
         aliases: &[],
-        formula: r"S_k = \frac{e^{x_k}}{\sum_j e^{x_j}}",
+        formula: r"\frac{e^{x_k}}{\sum_j e^{x_j}}",
         range: "[0, 1]",
         from_output: FromOutput::Accurate,
         edges: SHARES,
@@ -217,7 +217,7 @@ pub const ROW_CATALOGUE: &[RowActivation] = &[
     RowActivation {
         name: "log_softmax",
         aliases: &[],
-        formula: r"\log S_k = x_k - \log \sum_j e^{x_j}",
+        formula: r"x_k - \log \sum_j e^{x_j}",
         range: "[-inf, 0]",
         from_output: FromOutput::Accurate,
         edges: LOGARITHMS,
@@ -277,7 +277,7 @@ pub const ROW_CATALOGUE: &[RowActivation] = &[
     RowActivation {
         name: "softmin",
         aliases: &[],
-        formula: r"S_k = \frac{e^{-x_k}}{\sum_j e^{-x_j}}",
+        formula: r"\frac{e^{-x_k}}{\sum_j e^{-x_j}}",
         range: "[0, 1]",
         from_output: FromOutput::Accurate,
         edges: "inf counts for nothing: 0, and 0 in gradients. A row with NaN or -inf, or of inf \

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from actgrad._base import BaseActivation
 from actgrad.activation import Activation
 from actgrad.errors import ActgradTypeError, ActgradValueError
 from actgrad.layers import real_array
@@ -16,14 +17,14 @@ from actgrad.registry import get
 BLOCK = 1 << 16
 
 
-def elementwise(function: str, activation: str | Activation) -> Activation:
+def elementwise(function: str, activation: str | BaseActivation) -> Activation:
     """Return an element-wise activation that can be called with x alone."""
-    if not isinstance(activation, str | Activation):
+    if not isinstance(activation, str | BaseActivation):
         raise ActgradTypeError(
             f"{function}: got an activation of type {type(activation).__name__}; wanted a name "
             "such as 'relu', or an activation such as actgrad.relu"
         )
-    found = get(activation) if isinstance(activation, str) else activation
+    found: BaseActivation = get(activation) if isinstance(activation, str) else activation
     if not isinstance(found, Activation):
         raise ActgradValueError(
             f"{function}: got {found!r}, which is not element-wise; wanted an activation such as "

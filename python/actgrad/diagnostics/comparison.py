@@ -8,6 +8,7 @@ from typing import Any, TypeAlias
 import numpy as np
 import numpy.typing as npt
 
+from actgrad._base import BaseActivation
 from actgrad.activation import Activation
 from actgrad.diagnostics._batches import elementwise, number
 from actgrad.errors import ActgradTypeError, ActgradValueError
@@ -119,11 +120,10 @@ def compare_at(x: float, activations: Iterable[str | Activation] | None = None) 
     if activations is None:
         chosen = [
             one.bind(**{name: _ILLUSTRATION for name, v in one.parameters.items() if v is None})
-            for one in all_activations()
-            if isinstance(one, Activation)
+            for one in all_activations("element-wise")
         ]
     else:
-        if isinstance(activations, str | Activation):
+        if isinstance(activations, str | BaseActivation):
             activations = [activations]
         chosen = [elementwise("compare_at", one) for one in activations]
     rows = (
@@ -265,7 +265,7 @@ def approximation_error(
 def _function(given: Any, form: str) -> tuple[str, Function]:
     """Return the name and the form of an activation, or a function as it is."""
     name = "approximation_error"
-    if isinstance(given, str | Activation):
+    if isinstance(given, str | BaseActivation):
         activation = elementwise(name, given)
         return label(activation), getattr(activation, form)
     if not callable(given):

@@ -1,0 +1,101 @@
+"""What every kind of activation has: its row of the catalogue, and that it is frozen."""
+
+from collections.abc import Mapping
+from typing import Any, NoReturn, TypedDict
+
+import numpy as np
+
+
+class CatalogueRow(TypedDict):
+    """A row of the catalogue as the compiled module hands it over."""
+
+    kind: str
+    name: str
+    aliases: list[str]
+    formula: str
+    kinks: str
+    range: str
+    from_output: str
+    parameters: list[tuple[str, float | None, str]]
+
+
+class BaseActivation:
+    """A frozen object made from a row of the catalogue.
+
+    Attributes
+    ----------
+    kind : str
+        "element-wise", or "rows" for a function of the rows along an axis.
+    name, aliases, formula, parameters, kinks, range
+        As :class:`actgrad.Activation` describes them.
+    """
+
+    kind: str
+    name: str
+    aliases: tuple[str, ...]
+    formula: str
+    parameters: Mapping[str, float | None]
+    kinks: str
+    range: str
+
+    _row: CatalogueRow
+    _fixed: Mapping[str, Any]
+
+    def _describe(self, row: CatalogueRow, fixed: Mapping[str, Any], **more: Any) -> None:
+        """Set the attributes, past the freezing."""
+        self.__dict__.update(
+            _row=row,
+            _fixed=fixed,
+            kind=row["kind"],
+            name=row["name"],
+            aliases=tuple(row["aliases"]),
+            formula=row["formula"],
+            kinks=row["kinks"],
+            range=row["range"],
+            **more,
+        )
+
+    def __setattr__(self, name: str, value: object) -> NoReturn:
+        raise AttributeError(f"{self!r} is frozen: {name} cannot be set")
+
+    def __delattr__(self, name: str) -> NoReturn:
+        raise AttributeError(f"{self!r} is frozen: {name} cannot be deleted")
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return _restore, (self.name, dict(self._fixed))
+
+    def __copy__(self) -> "BaseActivation":
+        return self
+
+    def __deepcopy__(self, memo: object) -> "BaseActivation":
+        return self
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, BaseActivation):
+            return NotImplemented
+        return self is other or (
+            self.name == other.name
+            and self._fixed.keys() == other._fixed.keys()
+            and all(np.array_equal(v, other._fixed[k]) for k, v in self._fixed.items())
+        )
+
+    def __hash__(self) -> int:
+        return hash((self.name, tuple(self._fixed)))
+
+    def __repr__(self) -> str:
+        if not self._fixed:
+            return f"actgrad.{self.name}"
+        fixed = ", ".join(f"{name}={value!r}" for name, value in self._fixed.items())
+        return f"actgrad.{self.name}.bind({fixed})"
+
+    def _repr_html_(self) -> str:
+        from actgrad import _notebook
+
+        return _notebook.card(self)
+
+
+def _restore(name: str, fixed: dict[str, Any]) -> Any:
+    from actgrad.registry import get
+
+    activation = get(name)
+    return activation.bind(**fixed) if fixed else activation
