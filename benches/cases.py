@@ -94,7 +94,11 @@ def _all_cases() -> Iterator[Case]:
     for shape in DERIVATIVES_SHAPES:
         for dtype in FLOATS if shape else ("float64",):
             yield Case("derivatives", "derivatives", "value", dtype, shape)
-    known = [activation.name for activation in ag.activations() if activation.name in FORMULAS]
+    known = [
+        activation.name
+        for activation in ag.activations("element-wise")
+        if activation.name in FORMULAS
+    ]
     # The size outside: the arrays are made once for all functions.
     for dtype in (*FLOATS, *HALVES):
         for size in SIZES:
@@ -112,7 +116,7 @@ def _all_cases() -> Iterator[Case]:
 
 def without_formula() -> list[str]:
     """Return the activations that formulas.py does not know, so that nobody is asked for them."""
-    return [a.name for a in ag.activations() if a.name not in FORMULAS]
+    return [a.name for a in ag.activations("element-wise") if a.name not in FORMULAS]
 
 
 def _has_row_form(function: str, form: str) -> bool:

@@ -1,6 +1,6 @@
 import numpy as np
 
-from actgrad.activation import CatalogueRow
+from actgrad._base import CatalogueRow
 
 __all__ = [
     "__version__",

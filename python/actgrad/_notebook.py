@@ -11,11 +11,12 @@ _WIDTH, _HEIGHT, _REACH = 320, 200, 4.0
 
 
 def card(activation: "BaseActivation") -> str:
-    """Return HTML with the formula, and f and f' drawn as SVG of an element-wise function without missing parameters."""
+    """Return HTML with the formula, with the curves of f and f' where it needs no more than x."""
     from actgrad.activation import Activation
 
     title = f"<b>{activation.name}</b>: $f(x) = {activation.formula}$"
-    if not isinstance(activation, Activation) or any(value is None or np.ndim(value) for value in activation.parameters.values()):
+    missing = any(value is None or np.ndim(value) for value in activation.parameters.values())
+    if missing or not isinstance(activation, Activation):
         return f"<div>{title}</div>"
     x = np.linspace(-_REACH, _REACH, 161)
     curves = activation.value(x), activation.derivative(x)

@@ -88,7 +88,9 @@ COUNTERPARTS: tuple[Counterpart, ...] = (
     Counterpart("Keras", "activations.softmax", "softmax"),
     Counterpart("Keras", "activations.log_softmax", "log_softmax"),
     Counterpart("SciPy", "special.softmax", "softmax", note="axis=None there: all elements"),
-    Counterpart("SciPy", "special.log_softmax", "log_softmax", note="axis=None there: all elements"),
+    Counterpart(
+        "SciPy", "special.log_softmax", "log_softmax", note="axis=None there: all elements"
+    ),
     Counterpart("SciPy", "special.logsumexp", "logsumexp", note="axis=None there: all elements"),
 )
 

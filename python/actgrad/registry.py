@@ -29,7 +29,7 @@ _BY_NAME = MappingProxyType(
 
 
 @overload
-def get(name: RowName) -> RowActivation: ...
+def get(name: RowName) -> RowActivation: ...  # type: ignore[overload-overlap]
 @overload
 def get(name: str) -> Activation: ...
 def get(name: str) -> BaseActivation:

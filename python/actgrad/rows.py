@@ -18,8 +18,8 @@ ROW_FORMS = ("backward", "double_backward", "backward_from_output")
 class RowForm:
     """One form of a row function: a generalised ufunc, with errors that say what to do.
 
-    Called with the form's operands, then ``axis=`` and any keyword of the ufunc: ``out``, ``dtype``,
-    ``casting``, for a reduction ``keepdims``.
+    Called with the form's operands, then ``axis=`` and any keyword of the ufunc: ``out``,
+    ``dtype``, ``casting``, for a reduction ``keepdims``.
     """
 
     __slots__ = ("_activation", "_form", "ufunc")
@@ -58,6 +58,7 @@ class JacobianForm(RowForm):
     """The Jacobian of a row function, whose matrices are the last two axes of the result."""
 
     __slots__ = ()
+    __doc__ = RowForm.__doc__  # an instance shows the docstring of its ufunc
 
     def __call__(self, *operands: Any, axis: Any = -1, **keywords: Any) -> Any:
         """Call the ufunc for the rows along an axis."""
@@ -72,6 +73,7 @@ class ReductionBackwardForm(RowForm):
     """The gradient of a row function with one result for each row."""
 
     __slots__ = ()
+    __doc__ = RowForm.__doc__  # an instance shows the docstring of its ufunc
 
     def __call__(
         self, *operands: Any, axis: Any = -1, keepdims: bool = False, **keywords: Any
@@ -98,9 +100,10 @@ def _explain(ufunc: np.ufunc, operands: tuple[Any, ...], axis: Any) -> None:
         index = operator.index(axis)
     except TypeError:
         raise ActgradTypeError(
-            f"{name}: got axis={axis!r}; wanted an integer; for one row of all elements give x.ravel()"
+            f"{name}: got axis={axis!r}; wanted an integer; for one row of all elements "
+            "give x.ravel()"
         ) from None
-    scalars = ufunc.signature.startswith("()")
+    scalars = str(ufunc.signature).startswith("()")
     shapes = []
     for operand in operands[int(scalars) : ufunc.nin]:
         try:
@@ -110,7 +113,8 @@ def _explain(ufunc: np.ufunc, operands: tuple[Any, ...], axis: Any) -> None:
                 f"{name}: got rows of different lengths; wanted an array or nested lists of one "
                 "shape"
             ) from None
-        if getattr(operand, "dtype", None) is None and np.asarray(operand).dtype.kind not in "biuf":
+        dtype = getattr(operand, "dtype", None) or np.asarray(operand).dtype
+        if dtype.kind in "OSUTMmc":
             return  # no numbers: that is what the ufunc says
         if not shape:
             raise ActgradAxisError(
@@ -125,8 +129,8 @@ def _explain(ufunc: np.ufunc, operands: tuple[Any, ...], axis: Any) -> None:
         shapes.append(shape)
     if len({shape[index] for shape in shapes}) > 1:
         raise ActgradValueError(
-            f"{name}: got shapes {', '.join(map(str, shapes))}, whose rows along axis {index} differ "
-            "in length; wanted rows of one length"
+            f"{name}: got shapes {', '.join(map(str, shapes))}, whose rows along axis {index} "
+            "differ in length; wanted rows of one length"
         ) from None
 
 
@@ -199,7 +203,7 @@ class RowActivation(BaseActivation):
                 make = ReductionBackwardForm if reduces else RowForm
                 forms[form] = make(name, form, ufunc)
         self._describe(row, MappingProxyType({}), parameters=MappingProxyType({}), **forms)
-        type(self).__call__ = staticmethod(forms["value"])  # type: ignore[method-assign,assignment]
+        type(self).__call__ = staticmethod(forms["value"])  # type: ignore[method-assign]
 
     def __call__(self, z: npt.ArrayLike, *, axis: int = -1, **keywords: Any) -> Any:
         """Return the function of the rows of z along an axis."""
@@ -295,10 +299,10 @@ class RowActivation(BaseActivation):
         >>> ag.softmax.full_jacobian(np.ones((100, 4))).shape
         (100, 4, 100, 4)
         """
-        array = np.asarray(z)
         try:
+            array = np.asarray(z)
             index = range(array.ndim)[operator.index(axis)]
-        except (TypeError, IndexError):
+        except (TypeError, ValueError, IndexError):
             self.jacobian(z, axis=axis)  # raises
             raise
         # A Jacobian of no row has the dtype and raises what there is to raise.
@@ -316,4 +320,3 @@ class RowActivation(BaseActivation):
 
     def _has_matrices(self) -> bool:
         return f"{self.name}_jacobian" in _core.ufuncs
-
