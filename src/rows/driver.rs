@@ -510,32 +510,25 @@ impl<'a, E: Element<T>, T: RowNumber> Job<'a, E, T> {
         }
     }
 
-    /// [`run_rows`](Self::run_rows) for rows of no more than a chunk: the same steps, with every
-    /// operand read once.
+    /// [`run_rows`](Self::run_rows) for rows of no more than a chunk: all steps in one.
     unsafe fn run_chunk(&self, workspace: &mut Workspace<T>, group: &mut Group<T>, rows: Rows) {
         let extent = self.extent(0, self.blocks);
+        let whole = if self.by_rows { self.kernels.whole_of_rows } else { self.kernels.whole };
         // SAFETY: see above; a chunk is one run at most, and there is room for its weights.
         unsafe {
             let operands = self.all_inputs(workspace, rows, 0, self.blocks);
-            let x = operands[MAX_GRADIENTS];
-            (self.kernels.maximum)(extent, x, &mut group.maximum);
-            self.spread_maximum(group);
-            let mut largest = [0; LANES];
-            if self.needs_largest() {
-                largest = [usize::MAX; LANES];
-                self.find_in(extent, x, 0, &group.maximum, &mut largest);
-                largest = largest.map(|index| if index == usize::MAX { 0 } else { index });
+            let outputs = self.outputs(workspace, rows, 0);
+            if self.shape.scalar_gradient {
+                self.refer(rows, [0; LANES], group);
             }
-            self.refer(rows, largest, group);
             let kept = workspace.kept.as_mut_ptr().cast::<Plane>();
-            let accumulators = workspace.accumulator(0);
-            self.run_sums(extent, &operands, group, kept, accumulators, true);
-            self.fold(accumulators, self.blocks);
-            self.finish(accumulators, group);
-            if self.shape.results > 0 && group.has_valid(rows.count) {
-                self.results_of(workspace, rows, 0, &operands, extent, group, kept);
+            whole(extent, &operands, group, kept, workspace.accumulator(0), &outputs);
+            if self.shape.results == 0 {
+                for lane in 0..rows.count {
+                    self.write(&self.outputs[0], rows.first + lane, 0, group.value[lane]);
+                }
             }
-            self.complete(workspace, rows, group, largest);
+            self.deliver(workspace, rows, 0, self.blocks);
         }
     }
 
@@ -860,29 +853,47 @@ impl<'a, E: Element<T>, T: RowNumber> Job<'a, E, T> {
         group: &Group<T>,
         kept: *const Plane,
     ) {
-        let in_slab = workspace.in_slab.filter(|_| self.results_in_slab());
-        let in_place = self.outputs_in_blocks.map(|in_blocks| in_blocks && self.fills_blocks(rows));
-        let mut outputs = [Blocks::NONE; MAX_RESULTS];
-        for k in 0..self.shape.results {
-            outputs[k] = if in_place[k] && in_slab.is_none() {
-                self.in_place(&self.outputs[k], rows, start)
-            } else {
-                let pointer = match in_slab {
-                    None => workspace.tile(MAX_OPERANDS + k),
-                    Some(slab) => {
-                        let place = slab.place(self.shape.gradients + 1 + k, rows, start);
-                        workspace.slab.as_mut_ptr().wrapping_add(place)
-                    }
-                };
-                Blocks { pointer, stride: LANES as isize }
-            };
-        }
+        let outputs = self.outputs(workspace, rows, start);
         // SAFETY: see above.
         unsafe {
             (self.kernels.results)(extent, operands, group, kept, &outputs);
-            for k in 0..self.shape.results {
-                if !in_place[k] && in_slab.is_none() {
-                    let (tile, end) = (outputs[k].pointer, start + extent.blocks);
+            self.deliver(workspace, rows, start, start + extent.blocks);
+        }
+    }
+
+    /// Where the results of blocks from `start` on are to be written by a kernel.
+    fn outputs(
+        &self,
+        workspace: &mut Workspace<T>,
+        rows: Rows,
+        start: usize,
+    ) -> [Blocks<T>; MAX_RESULTS] {
+        let in_slab = workspace.in_slab.filter(|_| self.results_in_slab());
+        let mut outputs = [Blocks::NONE; MAX_RESULTS];
+        for k in 0..self.shape.results {
+            outputs[k] = if let Some(slab) = in_slab {
+                let place = slab.place(self.shape.gradients + 1 + k, rows, start);
+                let pointer = workspace.slab.as_mut_ptr().wrapping_add(place);
+                Blocks { pointer, stride: LANES as isize }
+            } else if self.outputs_in_blocks[k] && self.fills_blocks(rows) {
+                self.in_place(&self.outputs[k], rows, start)
+            } else {
+                let pointer = workspace.tile(MAX_OPERANDS + k);
+                Blocks { pointer, stride: LANES as isize }
+            };
+        }
+        outputs
+    }
+
+    /// Writes results that are in tiles to where they belong.
+    unsafe fn deliver(&self, workspace: &mut Workspace<T>, rows: Rows, start: usize, end: usize) {
+        for k in 0..self.shape.results {
+            let in_slab = workspace.in_slab.is_some() && self.results_in_slab();
+            let in_place = self.outputs_in_blocks[k] && self.fills_blocks(rows);
+            if !(in_slab || in_place) {
+                // SAFETY: see above.
+                unsafe {
+                    let tile = workspace.tile(MAX_OPERANDS + k);
                     self.write_tile(&self.outputs[k], rows, start, end, tile);
                 }
             }

@@ -150,6 +150,17 @@ pub type Results<T> = unsafe fn(
     kept: *const Plane,
     results: &[Blocks<T>; MAX_RESULTS],
 );
+/// All steps for rows of no more than a run, whose operands are at hand: 16 elements of one row in a
+/// block, or one element of 16 rows. The scalar gradient, where there is one, is in the group; the
+/// result of a reduction is left there.
+pub type Whole<T> = unsafe fn(
+    Extent,
+    operands: &[Blocks<T>; MAX_OPERANDS],
+    group: &mut Group<T>,
+    kept: *mut Plane,
+    accumulators: *mut Accumulator,
+    results: &[Blocks<T>; MAX_RESULTS],
+);
 /// The shares `S_k` of x, in planes, and the diagonal of the Jacobian.
 pub type Diagonal<T> =
     unsafe fn(Extent, x: Blocks<T>, group: &Group<T>, shares: *mut Plane, diagonal: Blocks<T>);
@@ -173,6 +184,8 @@ pub struct RowKernels<T> {
     pub finish: Finish<T>,
     pub finish_rows: Finish<T>,
     pub results: Results<T>,
+    pub whole: Whole<T>,
+    pub whole_of_rows: Whole<T>,
     /// Planes of a weight.
     pub planes: usize,
 }
@@ -379,7 +392,6 @@ unsafe fn sums<F: RowFunction, T: RowNumber, const ROWS: bool>(
 ) {
     // SAFETY: passed on from the caller.
     let mut inputs = unsafe { Inputs::new::<F>(operands, extent) };
-    let group = *group;
     let mut total = [Plane::ZERO; SUM_PLANES];
     // SAFETY: there are as many accumulators as lanes, or one.
     unsafe {
@@ -633,13 +645,12 @@ unsafe fn results<F: RowFunction, T: RowNumber>(
 ) {
     // SAFETY: passed on from the caller.
     let mut inputs = unsafe { Inputs::new::<F>(operands, extent) };
-    let group = *group;
     let mut outputs = outputs.map(|output| Operand::output(output, extent));
     for block in 0..extent.blocks {
         // SAFETY: passed on from the caller.
         let (values, weights) = unsafe {
             let values = inputs.load::<F>(block);
-            (values, weights::<F, T>(&values, &group, kept, block))
+            (values, weights::<F, T>(&values, group, kept, block))
         };
         let mut results = [[T::ZERO; LANES]; MAX_RESULTS];
         for lane in 0..LANES {
@@ -663,6 +674,97 @@ unsafe fn results<F: RowFunction, T: RowNumber>(
     }
 }
 
+/// The largest of all lanes, in all lanes.
+#[inline(always)]
+fn spread<T: RowNumber>(lanes: Lanes<T>) -> Lanes<T> {
+    let higher = |a: T, b: T| T::select(b > a, b, a);
+    let eight: [T; 8] = core::array::from_fn(|i| higher(lanes[i], lanes[i + 8]));
+    let four: [T; 4] = core::array::from_fn(|i| higher(eight[i], eight[i + 4]));
+    let two = [higher(four[0], four[2]), higher(four[1], four[3])];
+    [higher(two[0], two[1]); LANES]
+}
+
+#[inline(always)]
+unsafe fn whole<F: RowFunction, T: RowNumber, const ROWS: bool>(
+    extent: Extent,
+    operands: &[Blocks<T>; MAX_OPERANDS],
+    group: &mut Group<T>,
+    kept: *mut Plane,
+    accumulators: *mut Accumulator,
+    outputs: &[Blocks<T>; MAX_RESULTS],
+) {
+    let x = operands[MAX_GRADIENTS];
+    let mut highest = [-T::INFINITY; LANES];
+    // Where the first largest element of each lane's row is: a block, and a lane of it.
+    let mut places = [(0, 0); LANES];
+    // SAFETY: passed on from the caller; places are inside the operands.
+    unsafe {
+        maximum::<F, T>(extent, x, &mut highest);
+        group.maximum = if ROWS { highest } else { spread(highest) };
+        if F::REFERENCES > 0 || F::PATCHED {
+            let none = T::literal(RUN as f64);
+            let mut found = [none; LANES];
+            find::<F, T>(extent, x, &group.maximum, &mut found);
+            let place = |lane: usize| if found[lane] < none { found[lane].to_index() } else { 0 };
+            if ROWS {
+                places = core::array::from_fn(|lane| (place(lane), lane));
+            } else {
+                // The first of the lanes: the lowest element number, below 2^15.
+                let step = T::literal(LANES as f64);
+                let number = |lane: usize| found[lane].mul_add(step, T::literal(lane as f64));
+                let first = -spread(core::array::from_fn(|lane| -number(lane)))[0];
+                let first = first.to_index() % (RUN * LANES);
+                places = [(first / LANES, first % LANES); LANES];
+            }
+        }
+        for k in 0..F::REFERENCES {
+            let reference = |(block, lane): (usize, usize)| *operands[k].at(block).add(lane);
+            group.reference[k] =
+                if ROWS { places.map(reference) } else { [reference(places[0]); LANES] };
+        }
+        sums::<F, T, ROWS>(extent, operands, group, kept, accumulators, true);
+        if ROWS {
+            fold::<F, T>(accumulators, LANES.min(extent.blocks));
+        } else {
+            fold_lanes::<F, T>(accumulators);
+        }
+        finish::<F, T, ROWS>(accumulators, group);
+        if F::RESULTS == 0 {
+            return;
+        }
+        results::<F, T>(extent, operands, group, kept, outputs);
+        for lane in 0..if ROWS { LANES } else { 1 } {
+            let (block, place) = places[lane];
+            if !group.valid[lane] {
+                for output in &outputs[..F::RESULTS] {
+                    fill::<T, ROWS>(extent, *output, lane);
+                }
+            } else if F::PATCHED {
+                *outputs[0].at(block).add(place) = group.value[lane];
+            }
+        }
+    }
+}
+
+/// Fills the row of a lane with NaN.
+///
+/// # Safety
+/// The extent's elements are writable.
+#[cold]
+unsafe fn fill<T: RowNumber, const ROWS: bool>(extent: Extent, output: Blocks<T>, lane: usize) {
+    for block in 0..extent.blocks {
+        let whole = block + 1 < extent.blocks;
+        let lanes = match ROWS {
+            true => lane..lane + 1,
+            false => 0..if whole { LANES } else { extent.last },
+        };
+        for lane in lanes {
+            // SAFETY: passed on from the caller.
+            unsafe { *output.at(block).add(lane) = T::NAN };
+        }
+    }
+}
+
 #[inline(always)]
 unsafe fn diagonal<J: Jacobian, T: RowNumber>(
     extent: Extent,
@@ -674,7 +776,6 @@ unsafe fn diagonal<J: Jacobian, T: RowNumber>(
     // SAFETY: passed on from the caller.
     let mut x = unsafe { Operand::input(x, extent, T::literal(J::Sums::PADDING)) };
     let mut diagonal = Operand::output(diagonal, extent);
-    let group = *group;
     for block in 0..extent.blocks {
         // SAFETY: passed on from the caller.
         let values = unsafe { x.load(block) };
@@ -815,6 +916,21 @@ macro_rules! level {
             }
 
             $(#[$feature])?
+            unsafe fn whole<F: RowFunction, T: RowNumber, const ROWS: bool>(
+                extent: Extent,
+                operands: &[Blocks<T>; MAX_OPERANDS],
+                group: &mut Group<T>,
+                kept: *mut Plane,
+                accumulators: *mut Accumulator,
+                results: &[Blocks<T>; MAX_RESULTS],
+            ) {
+                // SAFETY: see above.
+                unsafe {
+                    super::whole::<F, T, ROWS>(extent, operands, group, kept, accumulators, results)
+                }
+            }
+
+            $(#[$feature])?
             unsafe fn diagonal<J: Jacobian, T: RowNumber>(
                 extent: Extent,
                 x: Blocks<T>,
@@ -849,6 +965,8 @@ macro_rules! level {
                     finish: finish::<F, T, false>,
                     finish_rows: finish::<F, T, true>,
                     results: results::<F, T>,
+                    whole: whole::<F, T, false>,
+                    whole_of_rows: whole::<F, T, true>,
                     planes: T::Extended::PLANES,
                 }
             }
