@@ -582,6 +582,7 @@ for name, ufunc in core.ufuncs.items():
                 arrays[0] = arrays[0][..., 0]
             results = ufunc(*(array.astype(dtype) for array in arrays))
             for result in results if ufunc.nout > 1 else [results]:
+                result = np.where(np.isnan(result), np.array(np.nan, dtype), result)
                 digest.update(np.ascontiguousarray(result).tobytes())
         print(name, dtype, digest.hexdigest())
 """
