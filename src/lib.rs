@@ -15,6 +15,7 @@
 //! | `documentation` | the docstrings of the ufuncs (feature `python`) |
 //! | `ufunc` | the NumPy C API: loops, registration, type resolution (feature `python`) |
 //! | `row_ufunc` | the same for functions of rows (feature `python`) |
+//! | `form` | calls of forms with parameters (feature `python`) |
 //! | `python` | the extension module `actgrad._core` (feature `python`) |
 //!
 //! Invariants: kernels are generic over `f32` and `f64`, branch-free, and cannot panic, allocate or
@@ -49,6 +50,9 @@ mod row_ufunc;
 #[cfg(feature = "python")]
 #[allow(unsafe_code, reason = "calls the C API of NumPy")]
 mod ufunc;
+
+#[cfg(feature = "python")]
+mod form;
 
 #[cfg(feature = "python")]
 #[allow(unsafe_code, reason = "the fast path of `derivatives` calls a kernel")]

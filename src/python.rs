@@ -12,6 +12,7 @@ use pyo3::types::{PyDict, PyList};
 use crate::catalogue::{CATALOGUE, FromOutput, Range, kernels};
 use crate::documentation::{docstring, row_docstring};
 use crate::float_status::FloatStatus;
+use crate::form::QuickForm;
 use crate::founding::{Derivatives, RoundDecimal, RoundedDerivatives};
 use crate::operands::Kernels;
 use crate::rows::catalogue::ROW_CATALOGUE;
@@ -222,6 +223,7 @@ fn _core(module: &Bound<'_, PyModule>) -> PyResult<()> {
     let _ = REGISTERED_ROWS.set(py, create_row_ufuncs(&ufuncs, level)?);
     module.add("ufuncs", ufuncs)?;
     module.add("catalogue", catalogue(py)?)?;
+    module.add_class::<QuickForm>()?;
     module.add("__version__", env!("CARGO_PKG_VERSION"))?;
     for function in [
         wrap_pyfunction!(simd_level, module)?,

@@ -1,8 +1,11 @@
+from typing import Any, Self
+
 import numpy as np
 
 from actgrad._base import CatalogueRow
 
 __all__ = [
+    "QuickForm",
     "__version__",
     "available_simd_levels",
     "catalogue",
@@ -17,6 +20,16 @@ __all__ = [
 __version__: str
 catalogue: list[CatalogueRow]
 ufuncs: dict[str, np.ufunc]
+
+class QuickForm:
+    def __new__(
+        cls,
+        ufunc: np.ufunc,
+        operands: int,
+        parameters: list[tuple[str, float, bool]],
+        ready: list[tuple[int, tuple[np.ndarray[Any, Any], ...]]],
+    ) -> Self: ...
+    def __call__(self, *operands: Any, **keywords: Any) -> Any: ...
 
 def simd_level() -> str: ...
 def available_simd_levels() -> list[str]: ...
