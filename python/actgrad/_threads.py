@@ -1,7 +1,7 @@
 """Threads for calls whose operands broadcast: NumPy hands those to a loop in small pieces."""
 
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from itertools import pairwise
 from typing import Any
 
@@ -22,23 +22,35 @@ def call(ufunc: np.ufunc, operands: Sequence[Any], keywords: Mapping[str, Any]) 
     if parts is None:
         return ufunc(*operands, **keywords)
     outputs, pieces = parts
+    for_each(lambda piece: ufunc(*piece[0], out=piece[1]), pieces)
+    return outputs if ufunc.nout > 1 else outputs[0]
+
+
+def for_each(work: Callable[[Any], object], pieces: Iterable[Any]) -> None:
+    """Call `work` for each piece, in as many threads as a call may use; raise what it raises."""
+    left = list(pieces)[::-1]
     errors: list[BaseException] = []
 
-    def work(arguments: tuple[list[Any], tuple[Any, ...]]) -> None:
-        try:
-            ufunc(*arguments[0], out=arguments[1])
-        except BaseException as error:
-            errors.append(error)
+    def take() -> None:
+        while not errors:
+            try:
+                piece = left.pop()  # atomic
+            except IndexError:
+                return
+            try:
+                work(piece)
+            except BaseException as error:
+                errors.append(error)
 
-    helpers = [threading.Thread(target=work, args=(piece,)) for piece in pieces[1:]]
+    count = min(_core.get_num_threads(), len(left))
+    helpers = [threading.Thread(target=take) for _ in range(count - 1)]
     for helper in helpers:
         helper.start()
-    work(pieces[0])
+    take()
     for helper in helpers:
         helper.join()
     if errors:
         raise errors[0]
-    return outputs if ufunc.nout > 1 else outputs[0]
 
 
 def _plan(
@@ -47,8 +59,12 @@ def _plan(
     """Return the outputs, and for each thread its part of the operands and of the outputs."""
     limit = _core.get_num_threads()
     arrays = [operand for operand in operands if type(operand) is np.ndarray and operand.ndim]
-    numbers = [operand for operand in operands if isinstance(operand, int | float | np.generic)]
-    if limit == 1 or not keywords.keys() <= {"out"} or len(arrays) + len(numbers) < len(operands):
+    numbers = sum(
+        isinstance(operand, int | float | np.generic)
+        or (type(operand) is np.ndarray and not operand.ndim)
+        for operand in operands
+    )
+    if limit == 1 or not keywords.keys() <= {"out"} or len(arrays) + numbers < len(operands):
         return None
     if all(array.shape == arrays[0].shape for array in arrays):
         return None  # nothing repeats: the loop splits the call itself
