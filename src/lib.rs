@@ -10,6 +10,7 @@
 //! | [`simd`] | instruction sets, and the loop compiled for each |
 //! | [`operands`] | strides, storage formats and overlap: from arrays to kernels |
 //! | [`rows`] | softmax and its relatives: functions of rows |
+//! | [`grid`] | operands that repeat along some of several axes |
 //! | [`threads`] | splitting a large call |
 //! | [`float_status`] | the floating-point environment of a call |
 //! | `documentation` | the docstrings of the ufuncs (feature `python`) |
@@ -31,6 +32,8 @@ pub mod catalogue;
 #[allow(unsafe_code, reason = "reads and writes the floating-point control register")]
 pub mod float_status;
 pub mod founding;
+#[allow(unsafe_code, reason = "calls kernels on elements it finds by strides")]
+pub mod grid;
 pub mod math;
 #[allow(unsafe_code, reason = "follows the pointers and strides of array operands")]
 pub mod operands;

@@ -4,41 +4,41 @@ import threading
 from collections.abc import Callable
 from typing import Any
 
+import ml_dtypes
 import numpy as np
 import pytest
 
 import actgrad as ag
-from actgrad import _threads
+from actgrad import _core, _threads
 from conftest import FLOATS, assert_same_bits
 
-SHAPE = (4, 8, 64, 136)  # above the size at which a call is split
+SHAPE = (4, 8, 64, 136)  # more than one thread has use for
 
 
 @pytest.fixture
-def pieces(monkeypatch: pytest.MonkeyPatch) -> list[int]:
-    """Record how many pieces each call is split into; 0 where it is not."""
-    seen: list[int] = []
-    plan = _threads._plan
+def computed(monkeypatch: pytest.MonkeyPatch) -> list[bool]:
+    """Record of each call whether it went past NumPy's iteration."""
+    seen: list[bool] = []
 
-    def watched(*arguments: Any) -> Any:
-        parts = plan(*arguments)
-        seen.append(len(parts[1]) if parts else 0)
-        return parts
+    def watched(*arguments: Any) -> bool:
+        seen.append(compute(*arguments))
+        return seen[-1]
 
-    monkeypatch.setattr(_threads, "_plan", watched)
+    compute = _core.compute_broadcast
+    monkeypatch.setattr(_core, "compute_broadcast", watched)
     return seen
 
 
-def operands(dtype: str) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def operands(dtype: Any) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     random = np.random.default_rng(16)
     x, grad = random.normal(size=(2, *SHAPE)).astype(dtype)
     return grad, x, random.uniform(0.1, 0.9, size=(SHAPE[1], 1, 1)).astype(dtype)
 
 
 @pytest.mark.parametrize("count", [2, 3, 4])
-@pytest.mark.parametrize("dtype", FLOATS)
+@pytest.mark.parametrize("dtype", [*FLOATS, ml_dtypes.bfloat16])
 def test_one_slope_for_each_channel_runs_in_threads(
-    threads: Callable[[int], None], pieces: list[int], dtype: str, count: int
+    threads: Callable[[int], None], computed: list[bool], dtype: Any, count: int
 ) -> None:
     grad, x, slopes = operands(dtype)
     calls: dict[str, Callable[[], Any]] = {
@@ -53,21 +53,23 @@ def test_one_slope_for_each_channel_runs_in_threads(
         "a scalar gradient": lambda: ag.prelu.backward(grad.dtype.type(2), x, slopes),
         "out": lambda: ag.prelu(x, slopes, out=np.empty_like(x)),
     }
+    whole = np.broadcast_to(slopes, SHAPE).copy()
     for name, call in calls.items():
         threads(1)
         wanted = call()
         threads(count)
-        pieces.clear()
+        computed.clear()
         got = call()
-        assert pieces == [count], name
+        assert computed == [True], name
         for one, other in zip(
             got if isinstance(got, tuple) else [got],
             wanted if isinstance(wanted, tuple) else [wanted],
             strict=True,
         ):
             assert_same_bits(one, other, (name, count))
-    channel = ag.prelu(np.ascontiguousarray(x[:, 3]), slopes[3, 0, 0])
-    assert_same_bits(ag.prelu(x, slopes)[:, 3], channel)
+    # What NumPy's own iteration gives, where nothing repeats.
+    assert_same_bits(ag.prelu.backward(grad, x, slopes), ag.prelu.backward(grad, x, whole))
+    assert_same_bits(ag.prelu(x, slopes), ag.prelu(x, whole))
 
 
 @pytest.mark.parametrize(
@@ -79,6 +81,8 @@ def test_one_slope_for_each_channel_runs_in_threads(
         ((1, 1, 700, 900), (1, 1)),
         ((600_000,), (3, 1)),
         ((300_000, 3), (3,)),
+        ((5000, 64), (64,)),
+        ((2, 1, 400, 1, 400), (3, 1, 7, 1)),
     ],
     ids=str,
 )
@@ -108,15 +112,58 @@ def test_views_and_outputs_of_any_stride(threads: Callable[[int], None]) -> None
     wide = np.empty(SHAPE)
     ag.prelu.backward(grad, x, slopes, out=wide)
     assert_same_bits(wide, wanted.astype(float))
+    for other in (x[::-1], x[:, :, ::-1], np.moveaxis(np.moveaxis(x, 1, -1).copy(), -1, 1)):
+        wanted = ag.prelu(np.ascontiguousarray(other), slopes)
+        assert_same_bits(ag.prelu(other, slopes), wanted)
 
 
-def test_a_call_in_place_is_right(threads: Callable[[int], None], pieces: list[int]) -> None:
+def test_the_layout_is_that_of_the_large_operand() -> None:
+    _, x, slopes = operands("float32")
+    assert ag.prelu(np.asfortranarray(x), slopes).flags.f_contiguous
+    assert ag.prelu(x, slopes).flags.c_contiguous
+    assert ag.prelu(slopes[:, :, 0], np.ones((3, 900, 1, 12), np.float32)).flags.c_contiguous
+
+
+def test_operands_of_other_dtypes_are_converted_first(computed: list[bool]) -> None:
+    _, x, slopes = operands("float32")
+    computed.clear()
+    wide = slopes.astype(float)
+    assert_same_bits(ag.prelu(x, wide), ag.prelu(x.astype(float), wide))
+    counts = np.arange(x.size).reshape(SHAPE) - 1000
+    assert_same_bits(ag.prelu(counts, wide), ag.prelu(counts.astype(float), wide))
+    swapped = x.astype(x.dtype.newbyteorder())
+    assert_same_bits(ag.prelu(swapped, slopes), ag.prelu(x, slopes))
+    misaligned = np.frombuffer(b"\0" + x.tobytes(), np.float32, offset=1).reshape(SHAPE)
+    assert_same_bits(ag.prelu(misaligned, slopes), ag.prelu(x, slopes))
+    assert all(computed)
+
+
+def test_an_output_that_overlaps_is_right() -> None:
+    _, x, slopes = operands("float32")
+    memory = np.zeros(x.size + 8, np.float32)
+    source, target = memory[4:-4].reshape(SHAPE), memory[:-8].reshape(SHAPE)
+    wanted = ag.prelu(x, slopes)
+    source[...] = x
+    ag.prelu(source, slopes, out=target)
+    assert_same_bits(target, wanted)
+    twice = np.zeros(SHAPE, np.float32)
+    ag.prelu.value_and_derivative(x, slopes, out=(twice, twice))
+    assert set(np.unique(twice == wanted)) <= {True, False}  # either result; no crash
+    read_only = np.zeros(SHAPE, np.float32)
+    read_only.flags.writeable = False
+    with pytest.raises(ValueError, match="read-only"):
+        ag.prelu(x, slopes, out=read_only)
+    assert not read_only.any()
+
+
+def test_a_call_in_place_is_right(threads: Callable[[int], None], computed: list[bool]) -> None:
     _, x, slopes = operands("float32")
     threads(2)
     wanted = ag.prelu(x, slopes)
-    pieces.clear()
+    computed.clear()
     got = x.copy()
     ag.prelu(got, slopes, out=got)
+    assert computed == [True]
     assert_same_bits(got, wanted)
     # The parameter itself may be the output, too.
     full = np.broadcast_to(slopes, SHAPE).copy()
@@ -129,6 +176,7 @@ def test_a_call_in_place_is_right(threads: Callable[[int], None], pieces: list[i
     "call",
     [
         lambda x, slopes: ag.prelu(x[:, :, :2, :2], slopes),  # small
+        lambda x, slopes: ag.prelu(x.reshape(-1, 8), slopes.ravel()),  # short runs
         lambda x, slopes: ag.prelu(x, np.broadcast_to(slopes, SHAPE).copy()),  # nothing repeats
         lambda x, slopes: ag.prelu(x, slopes, dtype=np.float64),
         lambda x, slopes: ag.prelu(x, slopes, where=x > 0, out=np.zeros_like(x)),
@@ -136,15 +184,15 @@ def test_a_call_in_place_is_right(threads: Callable[[int], None], pieces: list[i
     ],
 )
 def test_other_calls_are_left_to_numpy(
-    threads: Callable[[int], None], pieces: list[int], call: Callable[..., Any]
+    threads: Callable[[int], None], computed: list[bool], call: Callable[..., Any]
 ) -> None:
     _, x, slopes = operands("float32")
     threads(1)
     wanted = call(x, slopes)
     threads(2)
-    pieces.clear()
+    computed.clear()
     assert_same_bits(call(x, slopes), wanted)
-    assert not any(pieces)
+    assert not any(computed)
 
 
 def test_an_error_in_a_thread_is_raised(threads: Callable[[int], None]) -> None:
