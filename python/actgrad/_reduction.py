@@ -41,7 +41,7 @@ def gradient_of_parameter(
     # Groups of blocks are summed apart, each in order, and then in order: what they are depends on
     # the shape only, so the bits are the same at every number of threads.
     groups = max(1, min(_GROUPS, len(blocks), math.prod(shape) // (4 * max(1, math.prod(kept)))))
-    totals = np.zeros((groups, *kept))
+    totals = [np.zeros(kept) for _ in range(groups)]
 
     def add_group(group: int) -> None:
         with np.errstate(all="ignore"):  # infinities and NaN are results, not mishaps
@@ -53,11 +53,11 @@ def gradient_of_parameter(
                 np.multiply(terms, grad[block], out=terms)
                 place = tuple(slice(None) if size == 1 else block[a] for a, size in enumerate(kept))
                 terms = terms.reshape(grad[block].shape)
-                totals[(group, *place)] += terms.sum(axis=summed, keepdims=True)
+                totals[group][place] += terms.sum(axis=summed, keepdims=True)
 
     _threads.for_each(add_group, range(groups))
     with np.errstate(all="ignore"):  # a sum beyond float32 is its infinity
-        return totals.sum(axis=0).reshape(wanted).astype(dtype)[()]
+        return sum(totals[1:], totals[0]).reshape(wanted).astype(dtype)[()]
 
 
 def _first_of_none(operand: Any) -> Any:

@@ -79,6 +79,14 @@ class ParametrisedForm(_core.QuickForm):
 
     __slots__ = ("_activation", "_fixed", "_form", "_operands", "_parameters", "_positive", "ufunc")
 
+    ufunc: np.ufunc
+    _activation: str
+    _form: str
+    _operands: int
+    _parameters: tuple[Parameter, ...]
+    _fixed: Mapping[str, Any]
+    _positive: bool
+
     def __new__(
         cls,
         activation: str,
@@ -176,8 +184,9 @@ class ParametrisedForm(_core.QuickForm):
 
 def _ready(values: list[Any]) -> list[tuple[int, tuple[Any, ...]]]:
     """Return the numbers as arrays of each dtype that holds them, by the number of the dtype."""
-    ready = []
-    for dtype in map(np.dtype, (np.float16, np.float32, np.float64)):
+    ready: list[tuple[int, tuple[Any, ...]]] = []
+    dtypes: tuple[np.dtype[Any], ...] = tuple(map(np.dtype, ("float16", "float32", "float64")))
+    for dtype in dtypes:
         if all(abs(value) <= np.finfo(dtype).max for value in values):
             arrays = tuple(np.array(value, dtype) for value in values)
             for array in arrays:
