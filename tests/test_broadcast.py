@@ -141,11 +141,12 @@ def test_operands_of_other_dtypes_are_converted_first(computed: list[bool]) -> N
 def test_an_output_that_overlaps_is_right() -> None:
     _, x, slopes = operands("float32")
     memory = np.zeros(x.size + 8, np.float32)
-    source, target = memory[4:-4].reshape(SHAPE), memory[:-8].reshape(SHAPE)
+    middle, before, after = (memory[k : k + x.size].reshape(SHAPE) for k in (4, 0, 8))
     wanted = ag.prelu(x, slopes)
-    source[...] = x
-    ag.prelu(source, slopes, out=target)
-    assert_same_bits(target, wanted)
+    for target in (before, after):
+        middle[...] = x
+        ag.prelu(middle, slopes, out=target)
+        assert_same_bits(target, wanted)
     twice = np.zeros(SHAPE, np.float32)
     ag.prelu.value_and_derivative(x, slopes, out=(twice, twice))
     assert set(np.unique(twice == wanted)) <= {True, False}  # either result; no crash
