@@ -6,6 +6,7 @@
 use crate::catalogue::{FromOutput, Parameter, Range, Row, Ufunc};
 use crate::gated::GatedUnit;
 use crate::operands::{Operand, Storage, compute};
+use crate::rows::catalogue::{RowActivation, RowForm, RowUfunc};
 use crate::simd::{MAX_INPUTS, MAX_OUTPUTS};
 
 /// The numpydoc docstring of a flat ufunc; NumPy puts its signature before it.
@@ -108,7 +109,11 @@ fn notes(row: &Row, ufunc: &Ufunc) -> String {
         "value" | "derivative" | "value_and_derivative" => {
             "Error: at most 1 ulp; float16 and bfloat16 correctly rounded."
         }
-        _ => "Error: a few ulps.",
+        _ => "Error: at most 1 ulp; float16 and bfloat16 correctly rounded.",
+    };
+    let promised = match row.promised {
+        "" => String::new(),
+        range => format!("The bounds hold for {range}.\n"),
     };
     let kinks = if row.kinks.is_empty() || ufunc.form == "value" {
         String::new()
@@ -116,7 +121,7 @@ fn notes(row: &Row, ufunc: &Ufunc) -> String {
         format!("Kinks: {}.\n", row.kinks)
     };
     format!(
-        "{error}\n{kinks}NaN gives NaN, infinities the limits; no floating-point warning is raised.\n\
+        "{error}\n{promised}{kinks}NaN gives NaN, infinities the limits; no floating-point warning is raised.\n\
          float16, bfloat16, float32 and float64 are kept, integers and bools compute in float64.\n"
     )
 }
@@ -239,4 +244,87 @@ const GATED_EDGES: &str =
 A factor of 0 times an infinite one is NaN, as 0 * inf is; other infinities give the limits, and
 NaN gives NaN. No floating-point warning is raised. float16, bfloat16, float32 and float64 are kept;
 the first two are rounded from an error below 1e-15. Integers and bools compute in float64.
+";
+
+/// The numpydoc docstring of a flat row function.
+pub fn row_docstring(activation: &RowActivation, ufunc: &RowUfunc) -> String {
+    let form = ufunc.form;
+    let (title, result) = match form {
+        RowForm::Value => ("Value, of each row,", "Of the shape of x."),
+        RowForm::Reduction => ("Value, of each row,", "Of the shape of x without its last axis."),
+        RowForm::Backward | RowForm::ReductionBackward => {
+            ("Backward pass", "The vector-Jacobian product of each row.")
+        }
+        RowForm::BackwardFromOutput => (
+            "Backward pass, as a function of the output,",
+            "The vector-Jacobian product of each row.",
+        ),
+        RowForm::DoubleBackward => (
+            "Backward pass of the backward pass",
+            "The gradients of sum_k gg_k backward(grad, x)_k with respect to grad and x.",
+        ),
+        RowForm::Jacobian => (
+            "Jacobian, of each row,",
+            "Of shape (..., n, n): the entry (i, k) is the derivative of result i with respect to \
+             x_k.",
+        ),
+    };
+    let mut text = format!(
+        "{title} of the activation {}.\n\n.. math:: {}\n\nParameters\n----------\n",
+        activation.name, ufunc.formula
+    );
+    for &operand in form.operands() {
+        text += match (operand, form) {
+            ("gg", _) => {
+                "gg : array_like, shape (..., n)\n    Gradient with respect to the result of backward.\n"
+            }
+            ("grad", RowForm::ReductionBackward) => {
+                "grad : array_like, shape (...)\n    Gradient with respect to the result.\n"
+            }
+            ("grad", _) => {
+                "grad : array_like, shape (..., n)\n    Gradient with respect to the result.\n"
+            }
+            ("y", _) => "y : array_like, shape (..., n)\n    The output.\n",
+            _ => {
+                "x : array_like, shape (..., n)\n    Rows along the last axis, or along ``axis``.\n"
+            }
+        };
+    }
+    let axis = match form {
+        RowForm::Jacobian => "``axes=[axis, (-2, -1)]`` chooses another axis, not ``axis=``.\n",
+        RowForm::Reduction => "``axis=``, ``keepdims=``, ``out=`` and ``dtype=`` as in NumPy.\n",
+        _ => "``axis=``, ``out=`` and ``dtype=`` as in NumPy.\n",
+    };
+    let name = format!("{}{}", activation.name, form.suffix());
+    let [arguments, shown] = ufunc.example;
+    text += &format!(
+        "\nReturns\n-------\n{}\n    {result}\n\n{RAISES}numpy.exceptions.AxisError\n    If there is \
+         no such axis.\n\nNotes\n-----\n{axis}{}\n{}\nNo floating-point warning is raised. float16, \
+         bfloat16, float32 and float64 are kept, integers and bools\ncompute in float64. A row has \
+         the same bits wherever it lies and however many threads compute it.\n\nReferences\n\
+         ----------\n{SOURCE}\nExamples\n--------\n>>> from actgrad.ufuncs import {name}\n\
+         >>> {name}({arguments})\n{shown}\n",
+        if form == RowForm::DoubleBackward { "tuple of two" } else { "ndarray or scalar" },
+        wrapped(&format!("Error: {}.", ufunc.error)),
+        wrapped(activation.edges),
+    );
+    text
+}
+
+/// The text in lines of at most 98 characters.
+fn wrapped(text: &str) -> String {
+    let mut lines: Vec<String> = vec![];
+    for word in text.split_whitespace() {
+        match lines.last_mut() {
+            Some(line) if line.len() + 1 + word.len() <= 98 => *line += &format!(" {word}"),
+            _ => lines.push(word.to_owned()),
+        }
+    }
+    lines.join("\n")
+}
+
+const SOURCE: &str =
+    "P. Blanchard, D. J. Higham, N. J. Higham, \"Accurately computing the log-sum-exp and softmax
+functions\", IMA Journal of Numerical Analysis 41, 2021: the maximum taken out, and log1p of the
+sum of the others.
 ";

@@ -10,16 +10,20 @@
 //! | [`math`] | working precisions, pairs `hi + lo`, elementary functions |
 //! | [`simd`] | instruction sets, and the loop compiled for each |
 //! | [`operands`] | strides, storage formats and overlap: from arrays to kernels |
+//! | [`rows`] | softmax and its relatives: functions of rows |
+//! | [`grid`] | operands that repeat along some of several axes |
 //! | [`threads`] | splitting a large call |
 //! | [`float_status`] | the floating-point environment of a call |
 //! | `documentation` | the docstrings of the ufuncs (feature `python`) |
 //! | `ufunc` | the NumPy C API: loops, registration, type resolution (feature `python`) |
+//! | `row_ufunc` | the same for functions of rows (feature `python`) |
+//! | `form` | calls of forms with parameters (feature `python`) |
 //! | `python` | the extension module `actgrad._core` (feature `python`) |
 //!
 //! Invariants: kernels are generic over `f32` and `f64`, branch-free, and cannot panic, allocate or
 //! touch Python. A result depends on the input's bits alone: not on its position, stride, thread or
-//! instruction set. `unsafe` appears in `simd`, `operands`, `float_status`, `ufunc`, and
-//! where `documentation` and `python` compute one element.
+//! instruction set. `unsafe` appears in `simd`, `operands`, `float_status`, `rows::kernels`,
+//! `rows::driver`, `ufunc`, `row_ufunc`, and where `documentation` and `python` compute one element.
 
 #![deny(unsafe_code)]
 
@@ -30,9 +34,12 @@ pub mod catalogue;
 pub mod float_status;
 pub mod founding;
 pub mod gated;
+#[allow(unsafe_code, reason = "calls kernels on elements it finds by strides")]
+pub mod grid;
 pub mod math;
 #[allow(unsafe_code, reason = "follows the pointers and strides of array operands")]
 pub mod operands;
+pub mod rows;
 #[allow(unsafe_code, reason = "calls code compiled for instructions found at run time")]
 pub mod simd;
 pub mod threads;
@@ -42,8 +49,15 @@ pub mod threads;
 mod documentation;
 
 #[cfg(feature = "python")]
+#[allow(unsafe_code, reason = "is called by NumPy with raw operands")]
+mod row_ufunc;
+
+#[cfg(feature = "python")]
 #[allow(unsafe_code, reason = "calls the C API of NumPy")]
 mod ufunc;
+
+#[cfg(feature = "python")]
+mod form;
 
 #[cfg(feature = "python")]
 #[allow(unsafe_code, reason = "the fast path of `derivatives` calls a kernel")]

@@ -157,8 +157,9 @@ pub unsafe fn compute(kernels: &Kernels, storage: Storage, operands: &[Operand],
 }
 
 /// # Safety
-/// As [`compute`], for the elements `start .. start + length`.
-unsafe fn compute_range(
+/// As [`compute`], for the elements `start .. start + length`, in an isolated floating-point status
+/// and with every output apart from the inputs, or one of them.
+pub(crate) unsafe fn compute_range(
     kernels: &Kernels,
     storage: Storage,
     inputs: &[Operand],
@@ -194,7 +195,7 @@ unsafe fn compute_range(
 const CHUNK: usize = 256;
 
 /// An element type as stored, computed with in the precision `T`.
-trait Element<T: Number>: Copy + 'static {
+pub(crate) trait Element<T: Number>: Copy + 'static {
     /// The kernel reads and writes this type itself.
     const NATIVE: bool;
     const ZERO: Self;

@@ -3,6 +3,7 @@
 use std::num::NonZero;
 use std::sync::OnceLock;
 
+use numpy::PyUntypedArray;
 use pyo3::exceptions::{PyImportError, PyValueError};
 use pyo3::intern;
 use pyo3::prelude::*;
@@ -10,13 +11,16 @@ use pyo3::sync::PyOnceLock;
 use pyo3::types::{PyDict, PyList};
 
 use crate::catalogue::{CATALOGUE, FromOutput, Range, kernels};
-use crate::documentation::{docstring, gated_docstring};
+use crate::documentation::{docstring, gated_docstring, row_docstring};
 use crate::float_status::FloatStatus;
+use crate::form::QuickForm;
 use crate::founding::{Derivatives, RoundDecimal, RoundedDerivatives};
 use crate::gated::GATED;
 use crate::operands::Kernels;
+use crate::rows::catalogue::ROW_CATALOGUE;
+use crate::rows::driver::Loops;
 use crate::simd::{Input, Kernel, Level};
-use crate::{threads, ufunc};
+use crate::{row_ufunc, threads, ufunc};
 
 /// The instruction set all loops were chosen for, at import.
 static LEVEL: OnceLock<Level> = OnceLock::new();
@@ -106,6 +110,12 @@ fn catalogue(py: Python<'_>) -> PyResult<Bound<'_, PyList>> {
         entry.set_item("parameters", PyList::empty(py))?;
         list.append(entry)?;
     }
+    for row in ROW_CATALOGUE {
+        let texts = [row.name, row.formula, "", row.range];
+        let entry = entry(py, "rows", texts, row.aliases, row.from_output)?;
+        entry.set_item("parameters", PyList::empty(py))?;
+        list.append(entry)?;
+    }
     Ok(list)
 }
 
@@ -173,10 +183,29 @@ fn create_ufuncs(py: Python<'_>, level: Level) -> PyResult<(Bound<'_, PyDict>, V
     Ok((table, registered))
 }
 
+/// Creates the ufuncs of the row functions and adds them to the table.
+fn create_row_ufuncs(table: &Bound<'_, PyDict>, level: Level) -> PyResult<Vec<RegisteredRows>> {
+    let mut registered = Vec::new();
+    for activation in ROW_CATALOGUE {
+        for ufunc in activation.ufuncs {
+            let loops = ufunc.loops(level);
+            let name = format!("{}{}", activation.name, ufunc.form.suffix());
+            let documentation = row_docstring(activation, ufunc);
+            let signature = ufunc.form.signature();
+            let object = row_ufunc::create(table.py(), &name, &documentation, signature, loops)?;
+            table.set_item(name, &object)?;
+            registered.push((object.unbind(), loops));
+        }
+    }
+    Ok(registered)
+}
+
 type Registered = (Py<PyAny>, Kernels);
+type RegisteredRows = (Py<PyAny>, Loops);
 
 /// All ufuncs with their loops, for the registration of bfloat16.
 static REGISTERED: PyOnceLock<Vec<Registered>> = PyOnceLock::new();
+static REGISTERED_ROWS: PyOnceLock<Vec<RegisteredRows>> = PyOnceLock::new();
 
 /// Adds loops for bfloat16, given the number of its dtype.
 #[pyfunction]
@@ -184,7 +213,27 @@ fn register_bfloat16(py: Python<'_>, type_number: i32) -> PyResult<()> {
     for (object, kernels) in REGISTERED.get(py).into_iter().flatten() {
         ufunc::register_bfloat16(object.bind(py), *kernels, type_number)?;
     }
+    for (object, loops) in REGISTERED_ROWS.get(py).into_iter().flatten() {
+        row_ufunc::register_bfloat16(object.bind(py), *loops, type_number)?;
+    }
     Ok(())
+}
+
+/// Computes a ufunc over arrays of one shape and dtype, some of which repeat along axes.
+///
+/// Whether it did: not where NumPy would be as quick, or an output has elements that overlap. The
+/// arrays are aligned and in native byte order; an output is apart from the others, or an input.
+#[pyfunction]
+fn compute_broadcast(
+    py: Python<'_>,
+    ufunc: &Bound<'_, PyAny>,
+    arrays: Vec<Bound<'_, PyUntypedArray>>,
+) -> PyResult<bool> {
+    let mut registered = REGISTERED.get(py).into_iter().flatten();
+    let Some((_, kernels)) = registered.find(|(object, _)| object.is(ufunc)) else {
+        return Ok(false);
+    };
+    Ok(ufunc::compute_broadcast(py, kernels, &arrays))
 }
 
 /// The calculus of neural-network activation functions: the compiled part of actgrad.
@@ -202,8 +251,10 @@ fn _core(module: &Bound<'_, PyModule>) -> PyResult<()> {
 
     let (ufuncs, registered) = create_ufuncs(py, level)?;
     let _ = REGISTERED.set(py, registered);
+    let _ = REGISTERED_ROWS.set(py, create_row_ufuncs(&ufuncs, level)?);
     module.add("ufuncs", ufuncs)?;
     module.add("catalogue", catalogue(py)?)?;
+    module.add_class::<QuickForm>()?;
     module.add("__version__", env!("CARGO_PKG_VERSION"))?;
     for function in [
         wrap_pyfunction!(simd_level, module)?,
@@ -212,6 +263,7 @@ fn _core(module: &Bound<'_, PyModule>) -> PyResult<()> {
         wrap_pyfunction!(set_num_threads, module)?,
         wrap_pyfunction!(derivatives_of_float, module)?,
         wrap_pyfunction!(register_bfloat16, module)?,
+        wrap_pyfunction!(compute_broadcast, module)?,
     ] {
         module.add_function(function)?;
     }

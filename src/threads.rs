@@ -53,6 +53,16 @@ pub fn split(count: usize, threads: usize, grain: usize, work: impl Fn(usize, us
     // About eight chunks a thread even out different speeds. Whole multiples of 64 elements keep
     // two threads out of one cache line.
     let chunk = (count / (8 * threads)).max(grain / 2).next_multiple_of(64);
+    split_in_chunks(count, threads, chunk, work);
+}
+
+/// [`split`] in chunks of a given size.
+pub fn split_in_chunks(
+    count: usize,
+    threads: usize,
+    chunk: usize,
+    work: impl Fn(usize, usize) + Sync,
+) {
     let next = AtomicUsize::new(0);
     let take_chunks = || {
         loop {

@@ -6,20 +6,23 @@
 
 use std::ffi::{CString, c_char, c_int, c_void};
 use std::ptr::null_mut;
+use std::sync::atomic::{AtomicI32, Ordering};
 
-use numpy::PyUntypedArray;
 use numpy::npyffi::{
     NPY_CASTING, NPY_TYPES, PY_ARRAY_API, PY_UFUNC_API, PyArray_Descr, PyArrayObject,
     PyUFuncGenericFunction, PyUFuncObject, npy_intp,
 };
+use numpy::{PyArrayDescrMethods, PyUntypedArray, PyUntypedArrayMethods};
 use pyo3::exceptions::PyTypeError;
 use pyo3::prelude::*;
 use pyo3::types::PyString;
 
+use crate::grid::{Axis, Grid};
 use crate::operands::{Kernels, Operand, Storage, compute};
 use crate::simd::{MAX_INPUTS, MAX_OUTPUTS};
 
 /// What a loop needs to know: handed to NumPy as its `data`.
+#[derive(Clone)]
 struct LoopData {
     kernels: Kernels,
     storage: Storage,
@@ -61,41 +64,53 @@ fn leak<T>(list: Vec<T>) -> *mut T {
     Box::leak(list.into_boxed_slice()).as_mut_ptr()
 }
 
-/// Creates a ufunc with loops for float16, float32 and float64.
-pub fn create<'py>(
+/// A ufunc as NumPy wants it described.
+pub struct Description<'a> {
+    pub name: &'a str,
+    pub documentation: &'a str,
+    /// The core dimensions of a generalised ufunc.
+    pub signature: Option<&'a str>,
+    pub inputs: usize,
+    pub outputs: usize,
+    pub function: PyUFuncGenericFunction,
+}
+
+/// Creates a ufunc with loops for float16, float32 and float64, given what each finds as its `data`.
+pub fn create_described<'py, D: Clone>(
     py: Python<'py>,
-    name: &str,
-    documentation: &str,
-    kernels: Kernels,
+    description: &Description<'_>,
+    data: impl Fn(Storage) -> D,
 ) -> PyResult<Bound<'py, PyAny>> {
-    let operands = kernels.inputs + kernels.outputs;
-    let functions = leak(vec![LOOP; BUILTIN.len()]);
+    let operands = description.inputs + description.outputs;
+    let functions = leak(vec![description.function; BUILTIN.len()]);
     let data = leak(
-        BUILTIN
-            .iter()
-            .map(|&(storage, _)| leak(vec![LoopData { kernels, storage }]).cast::<c_void>())
-            .collect(),
+        BUILTIN.iter().map(|&(storage, _)| leak(vec![data(storage)]).cast::<c_void>()).collect(),
     );
     let types = BUILTIN.iter().flat_map(|&(_, number)| vec![number as c_char; operands]).collect();
     let types = leak(types);
-    let name = CString::new(name)?.into_raw();
-    let documentation = CString::new(documentation)?.into_raw();
+    let name = CString::new(description.name)?.into_raw();
+    let documentation = CString::new(description.documentation)?.into_raw();
+    let signature = match description.signature {
+        Some(signature) => CString::new(signature)?.into_raw(),
+        None => null_mut(),
+    };
     const NO_IDENTITY: c_int = -1;
     // SAFETY: the arrays are leaked and have the lengths NumPy expects; the result is a new
     // reference or null with an exception set.
     unsafe {
-        let object = PY_UFUNC_API.PyUFunc_FromFuncAndData(
+        let object = PY_UFUNC_API.PyUFunc_FromFuncAndDataAndSignature(
             py,
             functions,
             data,
             types,
             BUILTIN.len() as c_int,
-            kernels.inputs as c_int,
-            kernels.outputs as c_int,
+            description.inputs as c_int,
+            description.outputs as c_int,
             NO_IDENTITY,
             name,
             documentation,
             0,
+            signature,
         );
         let ufunc = Bound::from_owned_ptr_or_err(py, object)?;
         (*object.cast::<PyUFuncObject>()).fields.type_resolver = Some(resolve_types);
@@ -103,27 +118,102 @@ pub fn create<'py>(
     }
 }
 
+/// The most operands of a ufunc.
+const MAX_OPERANDS: usize = MAX_INPUTS + MAX_OUTPUTS;
+
 /// Adds a loop for `ml_dtypes.bfloat16`, whose type number is assigned at run time.
-pub fn register_bfloat16(
+pub fn register_described<D: Clone>(
     ufunc: &Bound<'_, PyAny>,
-    kernels: Kernels,
+    function: PyUFuncGenericFunction,
+    data: D,
     type_number: c_int,
 ) -> PyResult<()> {
-    let data = leak(vec![LoopData { kernels, storage: Storage::Bfloat16 }]);
-    let mut types = [type_number; MAX_INPUTS + MAX_OUTPUTS];
+    let mut types = [type_number; MAX_OPERANDS];
     // SAFETY: `ufunc` is one of ours; NumPy copies the types, and the data is leaked.
     let status = unsafe {
         PY_UFUNC_API.PyUFunc_RegisterLoopForType(
             ufunc.py(),
             ufunc.as_ptr().cast(),
             type_number,
-            LOOP,
+            function,
             types.as_mut_ptr(),
-            data.cast(),
+            leak(vec![data]).cast(),
         )
     };
     if status < 0 { Err(PyErr::fetch(ufunc.py())) } else { Ok(()) }
 }
+
+/// Creates an elementwise ufunc.
+pub fn create<'py>(
+    py: Python<'py>,
+    name: &str,
+    documentation: &str,
+    kernels: Kernels,
+) -> PyResult<Bound<'py, PyAny>> {
+    let description = Description {
+        name,
+        documentation,
+        signature: None,
+        inputs: kernels.inputs,
+        outputs: kernels.outputs,
+        function: LOOP,
+    };
+    create_described(py, &description, |storage| LoopData { kernels, storage })
+}
+
+/// Adds a loop for `ml_dtypes.bfloat16` to an elementwise ufunc.
+pub fn register_bfloat16(
+    ufunc: &Bound<'_, PyAny>,
+    kernels: Kernels,
+    type_number: c_int,
+) -> PyResult<()> {
+    BFLOAT16.store(type_number, Ordering::Relaxed);
+    let data = LoopData { kernels, storage: Storage::Bfloat16 };
+    register_described(ufunc, LOOP, data, type_number)
+}
+
+/// Computes over arrays of one shape and dtype: whether it did.
+pub fn compute_broadcast(
+    py: Python<'_>,
+    kernels: &Kernels,
+    arrays: &[Bound<'_, PyUntypedArray>],
+) -> bool {
+    let total = kernels.inputs + kernels.outputs;
+    let (Some(first), true) = (arrays.first(), arrays.len() == total) else { return false };
+    let (shape, number) = (first.shape(), first.dtype().num());
+    let alike = |array: &Bound<'_, PyUntypedArray>| {
+        array.shape() == shape
+            && array.dtype().num() == number
+            && array.dtype().is_native_byteorder() != Some(false)
+    };
+    let storage = match BUILTIN.iter().find(|(_, known)| *known as c_int == number) {
+        Some(&(storage, _)) => storage,
+        None if number == BFLOAT16.load(Ordering::Relaxed) => Storage::Bfloat16,
+        None => return false,
+    };
+    if !arrays.iter().all(alike) {
+        return false;
+    }
+    let mut axes = vec![Axis { length: 0, strides: [0; MAX_INPUTS + MAX_OUTPUTS] }; shape.len()];
+    for (k, array) in arrays.iter().enumerate() {
+        for (axis, (&length, &stride)) in axes.iter_mut().zip(shape.iter().zip(array.strides())) {
+            axis.length = length;
+            axis.strides[k] = stride;
+        }
+    }
+    let Some(grid) = Grid::new(axes, kernels.inputs, total, storage) else { return false };
+    let pointers: Vec<usize> = arrays
+        .iter()
+        // SAFETY: a live array has its data.
+        .map(|array| unsafe { (*array.as_array_ptr()).fields.data as usize })
+        .collect();
+    // SAFETY: the caller in Python has made the arrays for this call, or found them to be apart.
+    py.detach(|| unsafe { grid.compute(kernels, storage, &pointers) });
+    true
+}
+
+/// The number of the dtype bfloat16, once it is known.
+static BFLOAT16: AtomicI32 = AtomicI32::new(-1);
 
 /// Chooses the loop for a call: NumPy's own choice, but integers and bools compute in float64.
 ///
@@ -184,11 +274,13 @@ unsafe extern "C" fn resolve_types(
             let size = numpy::PyArrayDescrMethods::itemsize(&descriptor);
             kinds[*k] == b'V' || kinds[*k] == b'f' && size > 8
         };
-        if status < 0
-            && let Some(k) = (0..inputs).find(wide)
-        {
-            drop(PyErr::take(py));
-            refuse(py, ufunc, &kind(k));
+        if status < 0 {
+            // Looking at a descriptor may import a part of NumPy, which must not find an error set.
+            let error = PyErr::fetch(py);
+            match (0..inputs).find(wide) {
+                Some(k) => refuse(py, ufunc, &kind(k)),
+                None => error.restore(py),
+            }
         }
         status
     }

@@ -15,6 +15,7 @@ from conftest import NAMES, REQUIRED
 
 ROWS = {row["name"]: row for row in _core.catalogue if row["kind"] == "element-wise"}
 GATED = {row["name"]: row for row in _core.catalogue if row["kind"] == "gated"}
+ROW_FUNCTIONS = [row["name"] for row in _core.catalogue if row["kind"] == "rows"]
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -55,7 +56,14 @@ def test_the_reference_has_the_gated_unit(name: str) -> None:
     assert GATED[name]["activation"] in ROWS
 
 
-@pytest.mark.parametrize("name", [*NAMES, *GATED])
+@pytest.mark.parametrize("name", ROW_FUNCTIONS)
+def test_the_reference_has_the_row_function(name: str) -> None:
+    assert name in reference.ROW_FUNCTIONS, (
+        f"{name} has no pure-Python reference: add it to python/actgrad/reference.py"
+    )
+
+
+@pytest.mark.parametrize("name", [*NAMES, *GATED, *ROW_FUNCTIONS])
 def test_the_package_exports_the_activation(name: str) -> None:
     source = inspect.getsource(ag)
     assert f'\n{name} = get("{name}")\n' in source, (
@@ -73,9 +81,9 @@ def test_required_parameters_have_a_value_for_tests(name: str) -> None:
     )
 
 
-@pytest.mark.parametrize("name", [*NAMES, *GATED])
+@pytest.mark.parametrize("name", [*NAMES, *GATED, *ROW_FUNCTIONS])
 def test_the_row_is_complete(name: str) -> None:
-    row = {**ROWS, **GATED}[name]
+    row = next(row for row in _core.catalogue if row["name"] == name)
     for piece in ("formula", "range"):
         assert row[piece], f"the row of {name} in src/catalogue.rs has no {piece}"  # type: ignore[literal-required]
 

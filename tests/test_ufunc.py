@@ -11,7 +11,7 @@ import pytest
 
 import actgrad as ag
 from actgrad import _core, ufuncs
-from conftest import assert_same_bits
+from conftest import assert_same_bits, run_python
 
 ELEMENTWISE = [name for name in ufuncs.__all__ if getattr(ufuncs, name).signature is None]
 UNARY = [name for name in ELEMENTWISE if getattr(ufuncs, name).nin == 1]
@@ -176,6 +176,19 @@ def test_a_narrowing_out_is_refused_and_untouched() -> None:
     with pytest.raises(TypeError, match="same_kind"):
         ag.sigmoid(np.ones(3), out=out)
     assert (out == 7).all()
+
+
+def test_a_dtype_without_a_loop_is_refused_in_a_fresh_process() -> None:
+    # The first error of a process, before NumPy's whole C API has been asked for.
+    code = (
+        "import numpy as np, actgrad as ag\n"
+        "for function in (ag.sigmoid, ag.softmax):\n"
+        "    try:\n"
+        "        function(np.ones(3), dtype=complex)\n"
+        "    except TypeError:\n"
+        "        print('refused')\n"
+    )
+    assert run_python(code).split() == ["refused"] * 2
 
 
 class _Wrapped:

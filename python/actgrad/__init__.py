@@ -29,6 +29,7 @@ from actgrad.founding import derivatives
 from actgrad.gated import GatedActivation
 from actgrad.layers import dense_backward, mape, weighted_sum
 from actgrad.registry import activations, get
+from actgrad.rows import RowActivation
 
 if TYPE_CHECKING:
     from actgrad import diagnostics, plotting
@@ -75,6 +76,10 @@ glu = get("glu")
 swiglu = get("swiglu")
 geglu = get("geglu")
 reglu = get("reglu")
+softmax = get("softmax")
+log_softmax = get("log_softmax")
+softmin = get("softmin")
+logsumexp = get("logsumexp")
 
 # Imported when first used: a program that only trains should not wait for them.
 _LAZY = {"diagnostics", "plotting"}
@@ -99,6 +104,7 @@ __all__ = [
     "ActgradValueError",
     "Activation",
     "GatedActivation",
+    "RowActivation",
     "__version__",
     "activations",
     "celu",
@@ -124,7 +130,9 @@ __all__ = [
     "lisht",
     "log_cosh",
     "log_sigmoid",
+    "log_softmax",
     "logit",
+    "logsumexp",
     "mape",
     "mish",
     "plotting",
@@ -139,6 +147,8 @@ __all__ = [
     "sigmoid",
     "silu",
     "soft_shrink",
+    "softmax",
+    "softmin",
     "softplus",
     "softsign",
     "sparse_plus",

@@ -26,7 +26,8 @@ class BaseActivation:
     Attributes
     ----------
     kind : str
-        "element-wise", or "gated" for a value times an activation of a gate.
+        "element-wise", "gated" for a value times an activation of a gate, or "rows" for a function
+        of the rows along an axis.
     name, aliases, formula, parameters, kinks, range
         As :class:`actgrad.Activation` describes them.
     """

@@ -75,6 +75,23 @@ COUNTERPARTS: tuple[Counterpart, ...] = (
     Counterpart("SciPy", "special.log_expit", "log_sigmoid"),
     Counterpart("SciPy", "special.logit", "logit"),
     Counterpart("SciPy", "special.erf", "erf"),
+    Counterpart("PyTorch", "Softmax", "softmax", note="dim= there is axis= here"),
+    Counterpart("PyTorch", "LogSoftmax", "log_softmax", note="dim= there is axis= here"),
+    Counterpart("PyTorch", "Softmin", "softmin", note="dim= there is axis= here"),
+    Counterpart("PyTorch", "torch.logsumexp", "logsumexp", note="dim= there is axis= here"),
+    Counterpart("JAX", "softmax", "softmax"),
+    Counterpart("JAX", "log_softmax", "log_softmax"),
+    Counterpart("JAX", "logsumexp", "logsumexp", note="axis=None there: all elements"),
+    Counterpart("TensorFlow", "tf.nn.softmax", "softmax"),
+    Counterpart("TensorFlow", "tf.nn.log_softmax", "log_softmax"),
+    Counterpart("TensorFlow", "tf.reduce_logsumexp", "logsumexp", note="all elements there"),
+    Counterpart("Keras", "activations.softmax", "softmax"),
+    Counterpart("Keras", "activations.log_softmax", "log_softmax"),
+    Counterpart("SciPy", "special.softmax", "softmax", note="axis=None there: all elements"),
+    Counterpart(
+        "SciPy", "special.log_softmax", "log_softmax", note="axis=None there: all elements"
+    ),
+    Counterpart("SciPy", "special.logsumexp", "logsumexp", note="axis=None there: all elements"),
 )
 
 

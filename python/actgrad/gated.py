@@ -197,7 +197,7 @@ def _outputs(
 
 def _none_of(operand: Any) -> Any:
     """Return an empty array of the operand's dtype, or a Python number as it is."""
-    return operand if isinstance(operand, int | float) else np.asarray(operand).reshape(-1)[:0]
+    return operand if isinstance(operand, int | float) else np.empty(0, np.asarray(operand).dtype)
 
 
 class GatedActivation(BaseActivation):

@@ -11,7 +11,8 @@ first derivative, ``f_second_derivative(x)`` the second and, where the input can
 the output y = f(x), ``f_derivative_from_output(y)``. All take and return a ``float``. Further
 parameters follow ``x`` in the same order in every form, and are described at the value.
 `ACTIVATIONS` lists all of them by name. The gated units, of a value and a gate, are in `GATED`.
-`derivatives` answers the commonest question at once.
+Functions of a row, such as `softmax`, take a list of numbers; they are at the end, and in
+`ROW_FUNCTIONS`. `derivatives` answers the commonest question at once.
 
 What holds everywhere
 ---------------------
@@ -60,6 +61,9 @@ Examples
 import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from typing import Any, TypeAlias
+
+Row: TypeAlias = list[float]
 
 SQRT_HALF = 0.7071067811865475244  # sqrt(1/2)
 SQRT_HALF_PI = 1.253314137315500251  # sqrt(pi/2)
@@ -2358,6 +2362,277 @@ GATED: dict[str, GatedReference] = {
         "geglu": "gelu",
         "reglu": "relu",
     }.items()
+}
+
+
+# Functions of a row -----------------------------------------------------------------
+
+
+def _shares(row: Row) -> tuple[list[float], list[float], float]:
+    """Return S_k = e^(x_k - m) / sum, 1 - S_k and log sum, m being the largest x.
+
+    The largest element, e^0 = 1, is left out of the sum of the others: so neither its 1 - S_k nor
+    the logarithm of the sum is a difference of nearly equal numbers.
+    """
+    top = max(row, default=-math.inf)
+    if not math.isfinite(top) or any(math.isnan(x) for x in row):
+        return [math.nan] * len(row), [math.nan] * len(row), math.nan
+    weights = [math.exp(x - top) for x in row]
+    first = weights.index(1.0)
+    others = math.fsum(w for k, w in enumerate(weights) if k != first)
+    total = 1.0 + others
+    shares = [w / total for w in weights]
+    rests = [others / total if k == first else 1.0 - s for k, s in enumerate(shares)]
+    return shares, rests, math.log1p(others)
+
+
+def _weighted_mean(shares: Row, values: Row) -> float:
+    return math.fsum(s * v for s, v in zip(shares, values, strict=True))
+
+
+def _centred(shares: Row, values: Row) -> list[float]:
+    """Return the values less their mean, weighted by the shares.
+
+    Taken relative to the value of the largest share, which then adds nothing to the mean: a share
+    of nearly 1 does not cancel.
+    """
+    if not shares:
+        return []
+    reference = values[shares.index(max(shares))]
+    relative = [v - reference for v in values]
+    mean = _weighted_mean(shares, relative)
+    return [v - mean for v in relative]
+
+
+def softmax(row: Row) -> list[float]:
+    """Return e^x_k / sum_j e^x_j for each x_k of the row.
+
+    -infinity counts for nothing and gives 0. A row with NaN or infinity, or of -infinity only,
+    gives NaN.
+
+    Examples
+    --------
+    >>> softmax([0.0, 0.0, -math.inf])
+    [0.5, 0.5, 0.0]
+    """
+    return _shares(row)[0]
+
+
+def softmax_jacobian(row: Row) -> list[list[float]]:
+    """Return the derivatives of softmax(row)[i] with respect to row[k], as J[i][k].
+
+    S_k (1 - S_k) on the diagonal, -S_i S_k off it.
+
+    Examples
+    --------
+    >>> softmax_jacobian([0.0, 0.0])
+    [[0.25, -0.25], [-0.25, 0.25]]
+    """
+    shares, rests, _ = _shares(row)
+    return [
+        [s * rests[k] if i == k else -s * t for k, t in enumerate(shares)]
+        for i, s in enumerate(shares)
+    ]
+
+
+def softmax_backward(grad: Row, row: Row) -> list[float]:
+    """Return S_k (grad_k - sum_j S_j grad_j): the gradient at the row, given that of softmax.
+
+    Examples
+    --------
+    >>> softmax_backward([1.0, 0.0], [0.0, 0.0])
+    [0.25, -0.25]
+    """
+    shares = _shares(row)[0]
+    return [s * g for s, g in zip(shares, _centred(shares, grad), strict=True)]
+
+
+def softmax_double_backward(gg: Row, grad: Row, row: Row) -> tuple[list[float], list[float]]:
+    """Return the gradients of sum_k gg_k softmax_backward(grad, row)_k at grad and at the row.
+
+    Examples
+    --------
+    >>> softmax_double_backward([1.0, 0.0], [1.0, 0.0], [0.0, 0.0])
+    ([0.25, -0.25], [0.0, 0.0])
+    """
+    shares = _shares(row)[0]
+    centred = _centred(shares, gg), _centred(shares, grad)
+    products = [a * g for a, g in zip(*centred, strict=True)]
+    covariance = _weighted_mean(shares, products)
+    bend = [s * (p - covariance) for s, p in zip(shares, products, strict=True)]
+    return softmax_backward(gg, row), bend
+
+
+def log_softmax(row: Row) -> list[float]:
+    """Return x_k - log sum_j e^x_j for each x_k of the row; special numbers as in `softmax`.
+
+    Examples
+    --------
+    >>> log_softmax([0.0, -1000.0])
+    [0.0, -1000.0]
+    """
+    logarithm = _shares(row)[2]
+    top = max(row, default=0.0)
+    return [(x - top) - logarithm for x in row]
+
+
+def log_softmax_jacobian(row: Row) -> list[list[float]]:
+    """Return the derivatives of log_softmax(row)[i] with respect to row[k], as J[i][k].
+
+    1 - S_k on the diagonal, -S_k off it.
+
+    Examples
+    --------
+    >>> log_softmax_jacobian([0.0, 0.0])
+    [[0.5, -0.5], [-0.5, 0.5]]
+    """
+    shares, rests, _ = _shares(row)
+    count = range(len(shares))
+    return [[rests[k] if i == k else -shares[k] for k in count] for i in count]
+
+
+def log_softmax_backward(grad: Row, row: Row) -> list[float]:
+    """Return grad_k - S_k sum_j grad_j, written as grad_k (1 - S_k) - S_k sum_(j != k) grad_j.
+
+    Examples
+    --------
+    >>> log_softmax_backward([1.0, 0.0], [0.0, 0.0])
+    [0.5, -0.5]
+    """
+    shares, rests, _ = _shares(row)
+    return [
+        grad[k] * rests[k] - s * math.fsum(g for j, g in enumerate(grad) if j != k)
+        for k, s in enumerate(shares)
+    ]
+
+
+def log_softmax_double_backward(gg: Row, grad: Row, row: Row) -> tuple[list[float], list[float]]:
+    """Return the gradients of sum_k gg_k log_softmax_backward(grad, row)_k at grad and at the row.
+
+    Examples
+    --------
+    >>> log_softmax_double_backward([1.0, 0.0], [1.0, 0.0], [0.0, 0.0])
+    ([0.5, -0.5], [-0.25, 0.25])
+    """
+    shares = _shares(row)[0]
+    centred, total = _centred(shares, gg), math.fsum(grad)
+    return centred, [-s * a * total for s, a in zip(shares, centred, strict=True)]
+
+
+def softmin(row: Row) -> list[float]:
+    """Return softmax(-row).
+
+    Examples
+    --------
+    >>> softmin([0.0, math.inf])
+    [1.0, 0.0]
+    """
+    return softmax([-x for x in row])
+
+
+def softmin_jacobian(row: Row) -> list[list[float]]:
+    """Return the derivatives of softmin(row)[i] with respect to row[k], as J[i][k].
+
+    Examples
+    --------
+    >>> softmin_jacobian([0.0, 0.0])
+    [[-0.25, 0.25], [0.25, -0.25]]
+    """
+    return [[-entry for entry in line] for line in softmax_jacobian([-x for x in row])]
+
+
+def softmin_backward(grad: Row, row: Row) -> list[float]:
+    """Return -softmax_backward(grad, -row).
+
+    Examples
+    --------
+    >>> softmin_backward([1.0, 0.0], [0.0, 0.0])
+    [-0.25, 0.25]
+    """
+    return [-value for value in softmax_backward(grad, [-x for x in row])]
+
+
+def softmin_double_backward(gg: Row, grad: Row, row: Row) -> tuple[list[float], list[float]]:
+    """Return the gradients of sum_k gg_k softmin_backward(grad, row)_k at grad and at the row.
+
+    Examples
+    --------
+    >>> softmin_double_backward([1.0, 0.0], [1.0, 0.0], [0.0, 0.0])
+    ([-0.25, 0.25], [0.0, 0.0])
+    """
+    of_grad, of_row = softmax_double_backward(gg, grad, [-x for x in row])
+    return [-value for value in of_grad], of_row
+
+
+def logsumexp(row: Row) -> float:
+    """Return log sum_j e^x_j: -infinity for a row of -infinity only, or without elements.
+
+    Examples
+    --------
+    >>> logsumexp([1000.0, -math.inf]), logsumexp([])
+    (1000.0, -inf)
+    """
+    top = max(row, default=-math.inf)
+    if any(math.isnan(x) for x in row):
+        return math.nan
+    return top + _shares(row)[2] if math.isfinite(top) else top
+
+
+def logsumexp_backward(grad: float, row: Row) -> list[float]:
+    """Return grad softmax(row).
+
+    Examples
+    --------
+    >>> logsumexp_backward(2.0, [0.0, 0.0])
+    [1.0, 1.0]
+    """
+    return [grad * s for s in softmax(row)]
+
+
+@dataclass(frozen=True, eq=False)
+class RowReference:
+    """One function of a row: its forms as functions of lists of floats.
+
+    Attributes
+    ----------
+    name : str
+        The name in the catalogue, and the key in `ROW_FUNCTIONS`.
+    value, backward : callable
+        f(row), and the gradient at the row as ``backward(grad, row)``.
+    jacobian, double_backward : callable or None
+        J[i][k]; the gradients of ``sum(gg * backward(grad, row))``. None for `logsumexp`.
+
+    Examples
+    --------
+    >>> ROW_FUNCTIONS["softmax"].value([0.0, 0.0])
+    [0.5, 0.5]
+    """
+
+    name: str
+    value: Callable[..., Any]
+    backward: Callable[..., list[float]]
+    jacobian: Callable[..., list[list[float]]] | None = None
+    double_backward: Callable[..., tuple[list[float], list[float]]] | None = None
+
+
+ROW_FUNCTIONS: dict[str, RowReference] = {
+    row.name: row
+    for row in (
+        RowReference(
+            "softmax", softmax, softmax_backward, softmax_jacobian, softmax_double_backward
+        ),
+        RowReference(
+            "log_softmax",
+            log_softmax,
+            log_softmax_backward,
+            log_softmax_jacobian,
+            log_softmax_double_backward,
+        ),
+        RowReference(
+            "softmin", softmin, softmin_backward, softmin_jacobian, softmin_double_backward
+        ),
+        RowReference("logsumexp", logsumexp, logsumexp_backward),
+    )
 }
 
 

@@ -10,11 +10,13 @@ from actgrad._base import BaseActivation
 from actgrad.activation import Activation
 from actgrad.errors import ActgradKeyError, ActgradValueError
 from actgrad.gated import GatedActivation
+from actgrad.rows import RowActivation
 
 GatedName = Literal["glu", "swiglu", "geglu", "reglu"]
+RowName = Literal["softmax", "log_softmax", "softmin", "logsumexp"]
 
 # What an activation of each kind is made as.
-_KINDS = {"element-wise": Activation, "gated": GatedActivation}
+_KINDS = {"element-wise": Activation, "gated": GatedActivation, "rows": RowActivation}
 
 _ACTIVATIONS: Mapping[str, BaseActivation] = MappingProxyType(
     {row["name"]: _KINDS[row["kind"]](row) for row in _core.catalogue}
@@ -31,6 +33,8 @@ _BY_NAME = MappingProxyType(
 @overload
 def get(name: GatedName) -> GatedActivation: ...  # type: ignore[overload-overlap]
 @overload
+def get(name: RowName) -> RowActivation: ...  # type: ignore[overload-overlap]
+@overload
 def get(name: str) -> Activation: ...
 def get(name: str) -> BaseActivation:
     """Return the activation of a name or alias.
@@ -42,8 +46,9 @@ def get(name: str) -> BaseActivation:
 
     Returns
     -------
-    Activation or GatedActivation
-        The latter for glu, swiglu, geglu and reglu.
+    Activation, GatedActivation or RowActivation
+        The second for glu, swiglu, geglu and reglu, the third for softmax, log_softmax, softmin and
+        logsumexp.
 
     Raises
     ------
@@ -74,22 +79,27 @@ def get(name: str) -> BaseActivation:
 
 
 @overload
-def activations(kind: None = None) -> tuple[Activation | GatedActivation, ...]: ...
+def activations(
+    kind: None = None,
+) -> tuple[Activation | GatedActivation | RowActivation, ...]: ...
 @overload
 def activations(kind: Literal["element-wise"]) -> tuple[Activation, ...]: ...
 @overload
 def activations(kind: Literal["gated"]) -> tuple[GatedActivation, ...]: ...
+@overload
+def activations(kind: Literal["rows"]) -> tuple[RowActivation, ...]: ...
 def activations(kind: str | None = None) -> tuple[BaseActivation, ...]:
     """Return all activations in catalogue order.
 
     Parameters
     ----------
-    kind : {"element-wise", "gated"}, optional
-        Only the functions of x element by element, or only those of a value and a gate.
+    kind : {"element-wise", "gated", "rows"}, optional
+        Only those that work element by element, those of a value and a gate, or those that work on
+        the rows along an axis.
 
     Returns
     -------
-    tuple of Activation and GatedActivation
+    tuple of Activation, GatedActivation and RowActivation
 
     Raises
     ------
@@ -103,6 +113,8 @@ def activations(kind: str | None = None) -> tuple[BaseActivation, ...]:
     True
     >>> ag.activations("gated")
     (actgrad.glu, actgrad.swiglu, actgrad.geglu, actgrad.reglu)
+    >>> ag.activations("rows")
+    (actgrad.softmax, actgrad.log_softmax, actgrad.softmin, actgrad.logsumexp)
     """
     if kind is not None and kind not in _KINDS:
         raise ActgradValueError(

@@ -1,0 +1,728 @@
+//! The row functions: what is summed along a row, and what each element becomes.
+//!
+//! A row function runs in three steps. The maximum of its last operand is found first; then its
+//! terms are summed over the row; from the sums come constants of the row, and from those and the
+//! operands each result. A function states the three for one element; the loops are elsewhere.
+//!
+//! What cancels when one element outweighs the rest is never formed by subtraction from 1. The sum
+//! of the *others* is taken without the largest element, and gradients are taken relative to the
+//! gradient there: `g_k - sum_j S_j g_j = h_k - sum_j S_j h_j` with `h = g - g_max`, where the
+//! largest element adds nothing to the sum.
+
+use super::extended::{Extended, RowNumber};
+
+/// The most gradients a row function reads.
+pub const MAX_GRADIENTS: usize = 2;
+/// The most elementwise operands: the gradients, then x or y.
+pub const MAX_OPERANDS: usize = MAX_GRADIENTS + 1;
+/// The most elementwise results.
+pub const MAX_RESULTS: usize = 2;
+/// The most sums, and the most constants.
+pub const MAX_SUMS: usize = 4;
+
+/// The operands at one element.
+#[derive(Clone, Copy)]
+pub struct Element<T> {
+    pub gradients: [T; MAX_GRADIENTS],
+    /// x, or y for a function of the output.
+    pub x: T,
+}
+
+/// What is known of a row.
+#[derive(Clone, Copy)]
+pub struct Row<T: RowNumber> {
+    /// The largest x (or y).
+    pub maximum: T,
+    /// The gradients at the first largest element; or the gradient of a scalar result.
+    pub reference: [T; MAX_GRADIENTS],
+    /// As [`RowFunction::finish`] gave them.
+    pub constants: [T::Extended; MAX_SUMS],
+}
+
+/// What the sums of a row lead to.
+#[derive(Clone, Copy)]
+pub struct Finished<T: RowNumber> {
+    /// What the results are computed from; unused places are zero.
+    pub constants: [T::Extended; MAX_SUMS],
+    /// The result of a reduction; or, where `PATCHED`, the result at the first largest element.
+    pub value: T,
+}
+
+/// A function of rows, written once for both element types.
+///
+/// The methods are kernels: no branches on data, no panics, no allocation, `#[inline(always)]`.
+pub trait RowFunction: 'static {
+    /// Elementwise operands before the last.
+    const GRADIENTS: usize;
+    /// Whether one gradient for each row comes first.
+    const SCALAR_GRADIENT: bool = false;
+    /// Elementwise results; a function without any is a reduction.
+    const RESULTS: usize = 1;
+    const SUMS: usize;
+    /// How many constants its results are computed from.
+    const CONSTANTS: usize = 1;
+    /// Whether results need the weights that were summed.
+    const WEIGHTED: bool = true;
+    /// How many gradients are needed at the first largest element.
+    const REFERENCES: usize = 0;
+    /// Whether the largest elements are left out of the sums and counted instead.
+    const COUNTS_LARGEST: bool = false;
+    /// Whether the result at the first largest element is computed apart.
+    const PATCHED: bool = false;
+    /// Which results change their sign when the function is mirrored.
+    const ODD: [bool; MAX_RESULTS] = [false; MAX_RESULTS];
+    /// Whether the last operand is the softmax (or its logarithm) itself.
+    const OF_OUTPUT: bool = false;
+    /// An x that adds nothing to the sums.
+    const PADDING: f64 = f64::NEG_INFINITY;
+
+    /// What stands for x in a computation: itself, or its opposite.
+    #[inline(always)]
+    fn argument<T: RowNumber>(x: T) -> T {
+        x
+    }
+
+    /// The weight of an element: `UNIT e^(x - maximum)`.
+    #[inline(always)]
+    fn weight<T: RowNumber>(x: T, row: &Row<T>) -> T::Extended {
+        T::Extended::difference(x, row.maximum).exp()
+    }
+
+    /// What an element adds to the sums.
+    fn terms<T: RowNumber>(
+        element: &Element<T>,
+        weight: T::Extended,
+        row: &Row<T>,
+    ) -> [T::Extended; MAX_SUMS];
+
+    /// The constants of a row from its sums; `largest` is how many elements equal the maximum.
+    fn finish<T: RowNumber>(
+        row: &Row<T>,
+        sums: [T::Extended; MAX_SUMS],
+        largest: f64,
+    ) -> Finished<T>;
+
+    /// The results at one element.
+    fn results<T: RowNumber>(
+        _element: &Element<T>,
+        _weight: T::Extended,
+        _row: &Row<T>,
+    ) -> [T; MAX_RESULTS] {
+        [T::ZERO; MAX_RESULTS]
+    }
+}
+
+/// The row function of `-x`: softmin from softmax.
+pub struct Mirrored<F>(core::marker::PhantomData<F>);
+
+impl<F: RowFunction> RowFunction for Mirrored<F> {
+    const GRADIENTS: usize = F::GRADIENTS;
+    const SCALAR_GRADIENT: bool = F::SCALAR_GRADIENT;
+    const RESULTS: usize = F::RESULTS;
+    const SUMS: usize = F::SUMS;
+    const CONSTANTS: usize = F::CONSTANTS;
+    const WEIGHTED: bool = F::WEIGHTED;
+    const REFERENCES: usize = F::REFERENCES;
+    const COUNTS_LARGEST: bool = F::COUNTS_LARGEST;
+    const PATCHED: bool = F::PATCHED;
+    const ODD: [bool; MAX_RESULTS] = F::ODD;
+    const OF_OUTPUT: bool = F::OF_OUTPUT;
+    const PADDING: f64 = if F::OF_OUTPUT { F::PADDING } else { -F::PADDING };
+
+    #[inline(always)]
+    fn argument<T: RowNumber>(x: T) -> T {
+        if F::OF_OUTPUT { x } else { -x }
+    }
+    #[inline(always)]
+    fn weight<T: RowNumber>(x: T, row: &Row<T>) -> T::Extended {
+        F::weight(x, row)
+    }
+    #[inline(always)]
+    fn terms<T: RowNumber>(
+        element: &Element<T>,
+        weight: T::Extended,
+        row: &Row<T>,
+    ) -> [T::Extended; MAX_SUMS] {
+        F::terms(element, weight, row)
+    }
+    #[inline(always)]
+    fn finish<T: RowNumber>(
+        row: &Row<T>,
+        sums: [T::Extended; MAX_SUMS],
+        largest: f64,
+    ) -> Finished<T> {
+        let finished = F::finish(row, sums, largest);
+        let value = if F::ODD[0] { -finished.value } else { finished.value };
+        Finished { value, ..finished }
+    }
+    #[inline(always)]
+    fn results<T: RowNumber>(
+        element: &Element<T>,
+        weight: T::Extended,
+        row: &Row<T>,
+    ) -> [T; MAX_RESULTS] {
+        let mut results = F::results(element, weight, row);
+        for k in 0..MAX_RESULTS {
+            if F::ODD[k] {
+                results[k] = -results[k];
+            }
+        }
+        results
+    }
+}
+
+/// Shorthand for the constants of a row.
+macro_rules! constants {
+    ($T:ident: $($value:expr),*) => {{
+        let given = [$($value),*];
+        let mut all = [$T::Extended::ZERO; MAX_SUMS];
+        let mut k = 0;
+        while k < given.len() {
+            all[k] = given[k];
+            k += 1;
+        }
+        all
+    }};
+}
+
+/// The sum of the weights without one largest element.
+#[inline(always)]
+fn others<T: RowNumber>(sum: T::Extended, largest: f64) -> T::Extended {
+    let further = T::Extended::from_planes([largest - 1.0, 0.0]);
+    further.product(T::Extended::UNIT).sum(sum).tidy()
+}
+
+/// `weight`, or zero for the largest elements.
+#[inline(always)]
+fn without_largest<T: RowNumber>(x: T, weight: T::Extended, row: &Row<T>) -> T::Extended {
+    T::Extended::select(x == row.maximum, T::Extended::ZERO, weight)
+}
+
+/// `a - b` for gradients.
+#[inline(always)]
+fn relative<T: RowNumber>(gradient: T, reference: T) -> T::Extended {
+    T::Extended::difference(gradient, reference)
+}
+
+/// `softmax(x)_k = e^x_k / sum_j e^x_j`.
+///
+/// Error: at most 1 ulp.
+/// Edges: -inf gives 0; a row with NaN, with inf or of -inf only gives NaN.
+/// Method: `e^(x - max)` and its sum with digits to spare; one rounding, of the quotient.
+pub struct Softmax;
+
+impl RowFunction for Softmax {
+    const GRADIENTS: usize = 0;
+    const SUMS: usize = 1;
+
+    #[inline(always)]
+    fn terms<T: RowNumber>(
+        _: &Element<T>,
+        weight: T::Extended,
+        _: &Row<T>,
+    ) -> [T::Extended; MAX_SUMS] {
+        constants!(T: weight)
+    }
+    #[inline(always)]
+    fn finish<T: RowNumber>(_: &Row<T>, sums: [T::Extended; MAX_SUMS], _: f64) -> Finished<T> {
+        let inverse = sums[0].without_unit().inverse();
+        Finished { constants: constants!(T: inverse), value: T::ZERO }
+    }
+    #[inline(always)]
+    fn results<T: RowNumber>(
+        _: &Element<T>,
+        weight: T::Extended,
+        row: &Row<T>,
+    ) -> [T; MAX_RESULTS] {
+        [weight.share_nearest(row.constants[0]), T::ZERO]
+    }
+}
+
+/// `log_softmax(x)_k = x_k - log sum_j e^x_j`.
+///
+/// Error: at most 1 ulp.
+/// Edges: -inf gives -inf; a row with NaN, with inf or of -inf only gives NaN.
+/// Method: `(x_k - max) - log1p(sum of the others)`: two terms of one sign.
+pub struct LogSoftmax;
+
+impl RowFunction for LogSoftmax {
+    const GRADIENTS: usize = 0;
+    const SUMS: usize = 1;
+    const WEIGHTED: bool = false;
+    const COUNTS_LARGEST: bool = true;
+
+    #[inline(always)]
+    fn terms<T: RowNumber>(
+        element: &Element<T>,
+        weight: T::Extended,
+        row: &Row<T>,
+    ) -> [T::Extended; MAX_SUMS] {
+        constants!(T: without_largest(element.x, weight, row))
+    }
+    #[inline(always)]
+    fn finish<T: RowNumber>(
+        _: &Row<T>,
+        sums: [T::Extended; MAX_SUMS],
+        largest: f64,
+    ) -> Finished<T> {
+        let logarithm = others::<T>(sums[0], largest).without_unit().ln_1p();
+        Finished { constants: constants!(T: logarithm), value: T::ZERO }
+    }
+    #[inline(always)]
+    fn results<T: RowNumber>(
+        element: &Element<T>,
+        _: T::Extended,
+        row: &Row<T>,
+    ) -> [T; MAX_RESULTS] {
+        [T::Extended::shifted_nearest(element.x, row.maximum, row.constants[0]), T::ZERO]
+    }
+}
+
+/// `logsumexp(x) = log sum_j e^x_j`.
+///
+/// Error: at most 1 ulp, but where the maximum is negative and cancels against the logarithm of
+/// the sum, at most 2^-32 (`f32`) or 2^-56 (`f64`) of the maximum besides.
+/// Edges: -inf for an empty row or one of -inf only; inf for a row with inf; NaN for one with NaN.
+/// Method: `max + log1p(sum of the others)`.
+pub struct Logsumexp;
+
+impl RowFunction for Logsumexp {
+    const GRADIENTS: usize = 0;
+    const RESULTS: usize = 0;
+    const SUMS: usize = 1;
+    const WEIGHTED: bool = false;
+    const COUNTS_LARGEST: bool = true;
+
+    #[inline(always)]
+    fn terms<T: RowNumber>(
+        element: &Element<T>,
+        weight: T::Extended,
+        row: &Row<T>,
+    ) -> [T::Extended; MAX_SUMS] {
+        constants!(T: without_largest(element.x, weight, row))
+    }
+    #[inline(always)]
+    fn finish<T: RowNumber>(
+        row: &Row<T>,
+        sums: [T::Extended; MAX_SUMS],
+        largest: f64,
+    ) -> Finished<T> {
+        let logarithm = others::<T>(sums[0], largest).without_unit().ln_1p();
+        let result = T::Extended::of(row.maximum).sum(logarithm).nearest();
+        // An infinite maximum is the result, unless a NaN is in the sum.
+        let infinite = row.maximum.abs() == T::INFINITY && sums[0].is_finite();
+        let value = T::select(infinite, row.maximum, result);
+        Finished { constants: constants!(T: T::Extended::ZERO), value }
+    }
+}
+
+/// `grad softmax(x)_k`, the gradient of `grad logsumexp(x)`.
+///
+/// Error: at most 1 ulp.
+/// Edges: as softmax; a `grad` that is not finite gives a row of NaN.
+pub struct LogsumexpBackward;
+
+impl RowFunction for LogsumexpBackward {
+    const GRADIENTS: usize = 0;
+    const SCALAR_GRADIENT: bool = true;
+    const SUMS: usize = 1;
+
+    #[inline(always)]
+    fn terms<T: RowNumber>(
+        _: &Element<T>,
+        weight: T::Extended,
+        _: &Row<T>,
+    ) -> [T::Extended; MAX_SUMS] {
+        constants!(T: weight)
+    }
+    #[inline(always)]
+    fn finish<T: RowNumber>(row: &Row<T>, sums: [T::Extended; MAX_SUMS], _: f64) -> Finished<T> {
+        let factor = sums[0].inverse().product(T::Extended::of(row.reference[0]));
+        Finished { constants: constants!(T: factor), value: T::ZERO }
+    }
+    #[inline(always)]
+    fn results<T: RowNumber>(
+        _: &Element<T>,
+        weight: T::Extended,
+        row: &Row<T>,
+    ) -> [T; MAX_RESULTS] {
+        [weight.product_nearest(row.constants[0]), T::ZERO]
+    }
+}
+
+/// `S_k (g_k - sum_j S_j g_j)` with `S = softmax(x)`: the gradient of softmax.
+///
+/// Error: at most 1 ulp, times the condition of the difference and the sum.
+/// Edges: as softmax; a gradient that is not finite gives a row of NaN.
+/// Method: the gradients relative to that of the largest element (see the head of the file).
+pub struct SoftmaxBackward;
+
+impl RowFunction for SoftmaxBackward {
+    const GRADIENTS: usize = 1;
+    const SUMS: usize = 2;
+    const CONSTANTS: usize = 2;
+    const REFERENCES: usize = 1;
+    const ODD: [bool; MAX_RESULTS] = [true, false];
+
+    #[inline(always)]
+    fn terms<T: RowNumber>(
+        element: &Element<T>,
+        weight: T::Extended,
+        row: &Row<T>,
+    ) -> [T::Extended; MAX_SUMS] {
+        let h = relative(element.gradients[0], row.reference[0]);
+        constants!(T: weight, weight.without_unit().product(h))
+    }
+    #[inline(always)]
+    fn finish<T: RowNumber>(_: &Row<T>, sums: [T::Extended; MAX_SUMS], _: f64) -> Finished<T> {
+        let inverse = sums[0].without_unit().inverse();
+        let mean = sums[1].product(inverse);
+        Finished { constants: constants!(T: inverse, mean), value: T::ZERO }
+    }
+    #[inline(always)]
+    fn results<T: RowNumber>(
+        element: &Element<T>,
+        weight: T::Extended,
+        row: &Row<T>,
+    ) -> [T; MAX_RESULTS] {
+        let [inverse, mean, ..] = row.constants;
+        let h = relative(element.gradients[0], row.reference[0]);
+        [weight.share_product_nearest(inverse, h.minus(mean)), T::ZERO]
+    }
+}
+
+/// The gradients of `sum_k gg_k S_k (g_k - sum_j S_j g_j)` with respect to `g` and x.
+///
+/// `S_k (a_k - mean a)` and `S_k ((a_k - mean a)(g_k - mean g) - cov(a, g))`, with `a = gg` and
+/// means and covariance weighted by `S = softmax(x)`.
+///
+/// Error and edges: as the gradient.
+pub struct SoftmaxDoubleBackward;
+
+impl RowFunction for SoftmaxDoubleBackward {
+    const GRADIENTS: usize = 2;
+    const RESULTS: usize = 2;
+    const SUMS: usize = 4;
+    const CONSTANTS: usize = 4;
+    const REFERENCES: usize = 2;
+    const ODD: [bool; MAX_RESULTS] = [true, false];
+
+    #[inline(always)]
+    fn terms<T: RowNumber>(
+        element: &Element<T>,
+        weight: T::Extended,
+        row: &Row<T>,
+    ) -> [T::Extended; MAX_SUMS] {
+        let a = relative(element.gradients[0], row.reference[0]);
+        let g = relative(element.gradients[1], row.reference[1]);
+        let weighted = weight.without_unit().product(a);
+        [weight, weighted, weight.without_unit().product(g), weighted.product(g)]
+    }
+    #[inline(always)]
+    fn finish<T: RowNumber>(_: &Row<T>, sums: [T::Extended; MAX_SUMS], _: f64) -> Finished<T> {
+        let inverse = sums[0].without_unit().inverse();
+        let (mean_a, mean_g) = (sums[1].product(inverse), sums[2].product(inverse));
+        let covariance = sums[3].product(inverse).minus(mean_a.product(mean_g));
+        Finished { constants: [inverse, mean_a, mean_g, covariance], value: T::ZERO }
+    }
+    #[inline(always)]
+    fn results<T: RowNumber>(
+        element: &Element<T>,
+        weight: T::Extended,
+        row: &Row<T>,
+    ) -> [T; MAX_RESULTS] {
+        let [inverse, mean_a, mean_g, covariance] = row.constants;
+        let a = relative(element.gradients[0], row.reference[0]).minus(mean_a);
+        let g = relative(element.gradients[1], row.reference[1]).minus(mean_g);
+        let bend = a.product(g).minus(covariance);
+        [a, bend].map(|factor| weight.share_product_nearest(inverse, factor))
+    }
+}
+
+/// `g_k - S_k sum_j g_j` with `S = softmax(x)`: the gradient of log_softmax.
+///
+/// Error: at most 1 ulp, times the condition of the difference and the sum.
+/// Edges: as softmax; a gradient that is not finite gives a row of NaN.
+/// Method: at the largest element `g (1 - S) - S (the other gradients)`, with `1 - S` the others'
+/// share.
+pub struct LogSoftmaxBackward;
+
+impl RowFunction for LogSoftmaxBackward {
+    const GRADIENTS: usize = 1;
+    const SUMS: usize = 2;
+    const REFERENCES: usize = 1;
+    const COUNTS_LARGEST: bool = true;
+    const PATCHED: bool = true;
+    const ODD: [bool; MAX_RESULTS] = [true, false];
+
+    #[inline(always)]
+    fn terms<T: RowNumber>(
+        element: &Element<T>,
+        weight: T::Extended,
+        row: &Row<T>,
+    ) -> [T::Extended; MAX_SUMS] {
+        let gradient = T::Extended::of(element.gradients[0]);
+        constants!(T: without_largest(element.x, weight, row), gradient)
+    }
+    #[inline(always)]
+    fn finish<T: RowNumber>(
+        row: &Row<T>,
+        sums: [T::Extended; MAX_SUMS],
+        largest: f64,
+    ) -> Finished<T> {
+        let others = others::<T>(sums[0], largest);
+        let inverse = others.sum(T::Extended::UNIT).tidy().inverse();
+        let gradient = T::Extended::of(row.reference[0]);
+        let softmax = T::Extended::UNIT.product(inverse);
+        let rest = softmax.product(sums[1].minus(gradient));
+        let value = gradient.product(others.product(inverse)).minus(rest).nearest();
+        Finished { constants: constants!(T: sums[1].product(inverse)), value }
+    }
+    #[inline(always)]
+    fn results<T: RowNumber>(
+        element: &Element<T>,
+        weight: T::Extended,
+        row: &Row<T>,
+    ) -> [T; MAX_RESULTS] {
+        let share = weight.product(row.constants[0]);
+        [T::Extended::of(element.gradients[0]).minus(share).nearest(), T::ZERO]
+    }
+}
+
+/// The gradients of `sum_k gg_k (g_k - S_k sum_j g_j)` with respect to `g` and x.
+///
+/// `a_k - mean a` and `-S_k (a_k - mean a) sum_j g_j`, with `a = gg` and the mean weighted by
+/// `S = softmax(x)`.
+///
+/// Error and edges: as the gradient.
+pub struct LogSoftmaxDoubleBackward;
+
+impl RowFunction for LogSoftmaxDoubleBackward {
+    const GRADIENTS: usize = 2;
+    const RESULTS: usize = 2;
+    const SUMS: usize = 3;
+    const CONSTANTS: usize = 2;
+    const REFERENCES: usize = 1;
+
+    #[inline(always)]
+    fn terms<T: RowNumber>(
+        element: &Element<T>,
+        weight: T::Extended,
+        row: &Row<T>,
+    ) -> [T::Extended; MAX_SUMS] {
+        let a = relative(element.gradients[0], row.reference[0]);
+        let gradient = T::Extended::of(element.gradients[1]);
+        constants!(T: weight, weight.without_unit().product(a), gradient)
+    }
+    #[inline(always)]
+    fn finish<T: RowNumber>(_: &Row<T>, sums: [T::Extended; MAX_SUMS], _: f64) -> Finished<T> {
+        let inverse = sums[0].inverse();
+        let mean = sums[1].product(inverse.product(T::Extended::UNIT));
+        let factor = inverse.product(sums[2].opposite());
+        Finished { constants: constants!(T: mean, factor), value: T::ZERO }
+    }
+    #[inline(always)]
+    fn results<T: RowNumber>(
+        element: &Element<T>,
+        weight: T::Extended,
+        row: &Row<T>,
+    ) -> [T; MAX_RESULTS] {
+        let [mean, factor, ..] = row.constants;
+        let a = relative(element.gradients[0], row.reference[0]).minus(mean);
+        [a.nearest(), weight.product(factor).product_nearest(a)]
+    }
+}
+
+/// `y_k (g_k - sum_j y_j g_j)` with `y = softmax(x)`.
+///
+/// Error: as from x, with the error of `y` besides.
+/// Edges: a NaN in `y`, or a gradient that is not finite, gives a row of NaN.
+/// Method: relative to the gradient of the largest element, which uses that `y` sums to 1.
+pub struct SoftmaxBackwardFromOutput;
+
+impl RowFunction for SoftmaxBackwardFromOutput {
+    const GRADIENTS: usize = 1;
+    const SUMS: usize = 1;
+    const WEIGHTED: bool = false;
+    const REFERENCES: usize = 1;
+    const ODD: [bool; MAX_RESULTS] = [true, false];
+    const OF_OUTPUT: bool = true;
+    const PADDING: f64 = 0.0;
+
+    #[inline(always)]
+    fn terms<T: RowNumber>(
+        element: &Element<T>,
+        _: T::Extended,
+        row: &Row<T>,
+    ) -> [T::Extended; MAX_SUMS] {
+        let h = relative(element.gradients[0], row.reference[0]);
+        constants!(T: T::Extended::of(element.x).product(h))
+    }
+    #[inline(always)]
+    fn finish<T: RowNumber>(_: &Row<T>, sums: [T::Extended; MAX_SUMS], _: f64) -> Finished<T> {
+        Finished { constants: constants!(T: sums[0]), value: T::ZERO }
+    }
+    #[inline(always)]
+    fn results<T: RowNumber>(
+        element: &Element<T>,
+        _: T::Extended,
+        row: &Row<T>,
+    ) -> [T; MAX_RESULTS] {
+        let h = relative(element.gradients[0], row.reference[0]);
+        let y = T::Extended::of(element.x);
+        [y.product_nearest(h.minus(row.constants[0])), T::ZERO]
+    }
+}
+
+/// `g_k - e^y_k sum_j g_j` with `y = log_softmax(x)`.
+///
+/// Error and edges: as from x.
+/// Method: at the largest element `-g expm1(y) - e^y (the other gradients)`.
+pub struct LogSoftmaxBackwardFromOutput;
+
+impl RowFunction for LogSoftmaxBackwardFromOutput {
+    const GRADIENTS: usize = 1;
+    const SUMS: usize = 1;
+    const WEIGHTED: bool = false;
+    const REFERENCES: usize = 1;
+    const PATCHED: bool = true;
+    const OF_OUTPUT: bool = true;
+
+    #[inline(always)]
+    fn weight<T: RowNumber>(x: T, _: &Row<T>) -> T::Extended {
+        // A logarithm of a softmax is not positive.
+        T::Extended::of(x.at_most(T::ZERO)).exp()
+    }
+    #[inline(always)]
+    fn terms<T: RowNumber>(
+        element: &Element<T>,
+        _: T::Extended,
+        _: &Row<T>,
+    ) -> [T::Extended; MAX_SUMS] {
+        constants!(T: T::Extended::of(element.gradients[0]))
+    }
+    #[inline(always)]
+    fn finish<T: RowNumber>(row: &Row<T>, sums: [T::Extended; MAX_SUMS], _: f64) -> Finished<T> {
+        let y = T::Extended::of(row.maximum.at_most(T::ZERO));
+        let gradient = T::Extended::of(row.reference[0]);
+        let rest = y.exp().without_unit().product(sums[0].minus(gradient));
+        let value = gradient.product(y.exp_m1()).sum(rest).opposite().nearest();
+        Finished { constants: constants!(T: sums[0]), value }
+    }
+    #[inline(always)]
+    fn results<T: RowNumber>(
+        element: &Element<T>,
+        weight: T::Extended,
+        row: &Row<T>,
+    ) -> [T; MAX_RESULTS] {
+        let share = weight.without_unit().product(row.constants[0]);
+        [T::Extended::of(element.gradients[0]).minus(share).nearest(), T::ZERO]
+    }
+}
+
+/// The sums behind a Jacobian, and `1 - S_k` from them without cancellation.
+///
+/// Method: for a largest element the sum of the others; for any other the total less its own
+/// weight, which is at most half of it.
+pub struct Shares;
+
+impl RowFunction for Shares {
+    const GRADIENTS: usize = 0;
+    const RESULTS: usize = 0;
+    const SUMS: usize = 1;
+    const CONSTANTS: usize = 3;
+    const WEIGHTED: bool = false;
+    const COUNTS_LARGEST: bool = true;
+
+    #[inline(always)]
+    fn terms<T: RowNumber>(
+        element: &Element<T>,
+        weight: T::Extended,
+        row: &Row<T>,
+    ) -> [T::Extended; MAX_SUMS] {
+        constants!(T: without_largest(element.x, weight, row))
+    }
+    #[inline(always)]
+    fn finish<T: RowNumber>(
+        _: &Row<T>,
+        sums: [T::Extended; MAX_SUMS],
+        largest: f64,
+    ) -> Finished<T> {
+        let others = others::<T>(sums[0], largest);
+        let total = others.sum(T::Extended::UNIT).tidy();
+        Finished { constants: constants!(T: total.inverse(), total, others), value: T::ZERO }
+    }
+}
+
+/// `S_k` and `1 - S_k` of an element.
+#[inline(always)]
+pub fn shares<T: RowNumber>(x: T, weight: T::Extended, row: &Row<T>) -> [T::Extended; 2] {
+    let [inverse, total, others, _] = row.constants;
+    let rest = T::Extended::select(x == row.maximum, others, total.minus(weight));
+    [weight.product(inverse), rest.product(inverse)]
+}
+
+/// A Jacobian with entries that depend on the softmax alone.
+pub trait Jacobian: 'static {
+    /// The row function behind it: [`Shares`], mirrored or not.
+    type Sums: RowFunction;
+
+    /// The entry `(k, k)` from `S_k` and `1 - S_k`.
+    fn diagonal<T: RowNumber>(share: T::Extended, rest: T::Extended) -> T;
+    /// The entry `(i, k)` from `S_i` and `S_k`, for `i` other than `k`.
+    fn entry<T: RowNumber>(row: T::Extended, column: T::Extended) -> T;
+}
+
+/// `S_k (1 - S_k)` on the diagonal, `-S_i S_k` off it.
+///
+/// Error: at most 1 ulp.
+/// Edges: as softmax.
+pub struct SoftmaxJacobian;
+
+impl Jacobian for SoftmaxJacobian {
+    type Sums = Shares;
+
+    #[inline(always)]
+    fn diagonal<T: RowNumber>(share: T::Extended, rest: T::Extended) -> T {
+        share.product_nearest(rest)
+    }
+    #[inline(always)]
+    fn entry<T: RowNumber>(row: T::Extended, column: T::Extended) -> T {
+        -row.product_nearest(column)
+    }
+}
+
+/// The opposite of the Jacobian of softmax at `-x`.
+pub struct SoftminJacobian;
+
+impl Jacobian for SoftminJacobian {
+    type Sums = Mirrored<Shares>;
+
+    #[inline(always)]
+    fn diagonal<T: RowNumber>(share: T::Extended, rest: T::Extended) -> T {
+        -share.product_nearest(rest)
+    }
+    #[inline(always)]
+    fn entry<T: RowNumber>(row: T::Extended, column: T::Extended) -> T {
+        row.product_nearest(column)
+    }
+}
+
+/// `1 - S_k` on the diagonal, `-S_k` off it.
+///
+/// Error: at most 1 ulp.
+/// Edges: as softmax.
+pub struct LogSoftmaxJacobian;
+
+impl Jacobian for LogSoftmaxJacobian {
+    type Sums = Shares;
+
+    #[inline(always)]
+    fn diagonal<T: RowNumber>(_: T::Extended, rest: T::Extended) -> T {
+        rest.nearest()
+    }
+    #[inline(always)]
+    fn entry<T: RowNumber>(_: T::Extended, column: T::Extended) -> T {
+        -column.nearest()
+    }
+}
