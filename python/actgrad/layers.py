@@ -263,9 +263,7 @@ def mape(a: npt.ArrayLike, b: npt.ArrayLike) -> float:
 
 
 @np.errstate(all="ignore")  # as a decorator half the cost of a with statement
-def _gradients(
-    grad: npt.NDArray[Any], x: npt.NDArray[Any], weight: npt.NDArray[Any]
-) -> tuple[Any, Any, Any]:
+def _gradients(grad: Any, x: Any, weight: Any) -> tuple[Any, Any, Any]:
     """Return the gradients of the usual case, for which a small call has no time to lose."""
     return grad.dot(weight.T), x.T.dot(grad), _sum_of_rows(grad, None)
 
