@@ -178,19 +178,28 @@ def run(
         )
 
 
+def positive(text: str) -> int:
+    """Read a number of things of which there has to be one."""
+    number = int(text)
+    if number < 1:
+        raise argparse.ArgumentTypeError(f"got {text}; wanted 1 or more")
+    return number
+
+
 def arguments(argv: Sequence[str] | None) -> tuple[argparse.Namespace, ag.Activation]:
     """Read the command line."""
+    names = ", ".join(activation.name for activation in ag.activations("element-wise"))
     parser = argparse.ArgumentParser(
         description="Train a network on handwritten digits with any activation.",
-        epilog=f"Activations: {', '.join(activation.name for activation in ag.activations())}.",
+        epilog=f"Activations: {names}.",
     )
     parser.add_argument("--activation", default="gelu", metavar="NAME", help="default: gelu")
     parser.add_argument(
         "--set", action="append", default=[], metavar="NAME=VALUE", help="fix a parameter of it"
     )
-    parser.add_argument("--epochs", type=int, default=15)
-    parser.add_argument("--hidden", type=int, nargs=2, default=(128, 64), metavar="UNITS")
-    parser.add_argument("--batch", type=int, default=32)
+    parser.add_argument("--epochs", type=positive, default=15)
+    parser.add_argument("--hidden", type=positive, nargs=2, default=(128, 64), metavar="UNITS")
+    parser.add_argument("--batch", type=positive, default=32)
     parser.add_argument("--rate", type=float, default=2e-3)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--no-progress", action="store_true", help="show no progress bar")
@@ -204,7 +213,8 @@ def arguments(argv: Sequence[str] | None) -> tuple[argparse.Namespace, ag.Activa
             parser.error(f"got --set {text}; wanted NAME=VALUE, such as --set alpha=0.5")
     try:
         activation = ag.get(options.activation)
-        activation = activation.bind(**fixed) if fixed else activation
+        if fixed and isinstance(activation, ag.Activation):
+            activation = activation.bind(**fixed)
         DeadUnits(activation)  # says what is wrong with an activation that does not do here
     except ag.ActgradError as error:
         parser.error(str(error))
@@ -216,7 +226,6 @@ def main(argv: Sequence[str] | None = None) -> int:
     options, activation = arguments(argv)
     print(f"{activation!r} in layers of {options.hidden[0]} and {options.hidden[1]} units")
     print(HEADER)
-    last = None
     for last in run(
         activation,
         epochs=options.epochs,
@@ -230,11 +239,10 @@ def main(argv: Sequence[str] | None = None) -> int:
         if not math.isfinite(last.loss):
             print("the loss is no longer finite: lower the rate, or take another activation")
             return 1
-    if last is not None:
-        for layer, result in enumerate(last.dead):
-            if result.advice:
-                print(f"layer {layer}: {result.advice}")
-        print(f"test accuracy {last.accuracy:.4f}")
+    for layer, result in enumerate(last.dead):
+        if result.advice:
+            print(f"layer {layer}: {result.advice}")
+    print(f"test accuracy {last.accuracy:.4f}")
     return 0
 
 
