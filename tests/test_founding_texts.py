@@ -2,6 +2,8 @@
 
 from typing import Any
 
+import autograd  # type: ignore[import-untyped,unused-ignore]
+import autograd.numpy as anp  # type: ignore[import-untyped,unused-ignore]
 import mpmath  # type: ignore[import-untyped,unused-ignore]
 import numpy as np
 import pytest
@@ -134,7 +136,6 @@ def network() -> tuple[np.ndarray, np.ndarray, np.ndarray]:
 
 def peer(name: str) -> Any:
     """Return the activation written for autograd."""
-    anp = pytest.importorskip("autograd.numpy", reason="the notebook compares with HIPS autograd")
     return {
         "relu": lambda z: anp.maximum(z, 0.0),
         "sigmoid": lambda z: 1 / (1 + anp.exp(-z)),
@@ -145,7 +146,6 @@ def peer(name: str) -> Any:
 @pytest.mark.parametrize("name", NOTEBOOK)
 def test_notebook_jacobians(name: str) -> None:
     f = peer(name)
-    autograd = pytest.importorskip("autograd")
     X, W, b = network()
     z = ag.weighted_sum(X, W, b)
     wanted = autograd.jacobian(f)(z)
@@ -160,8 +160,6 @@ def test_notebook_jacobians(name: str) -> None:
 @pytest.mark.parametrize("name", NOTEBOOK)
 def test_notebook_gradients_from_the_cached_output(name: str) -> None:
     f, activation = peer(name), ag.get(name)
-    autograd = pytest.importorskip("autograd")
-    anp = pytest.importorskip("autograd.numpy")
     X, W, b = network()
     y = activation(ag.weighted_sum(X, W, b))
     grad_z = activation.backward_from_output(2 * y, y)
@@ -185,8 +183,6 @@ def test_notebook_gradients_from_the_cached_output(name: str) -> None:
 
 
 def test_the_jacobian_of_softmax() -> None:
-    autograd = pytest.importorskip("autograd", reason="the text's second way")
-    anp = pytest.importorskip("autograd.numpy")
     z = np.array([1.0, 2.0, -0.5, 0.3])
     S = ag.softmax(z)
     J = ag.softmax.jacobian(z)

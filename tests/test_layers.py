@@ -4,6 +4,8 @@ import math
 from collections.abc import Sequence
 from typing import Any
 
+import autograd  # type: ignore[import-untyped,unused-ignore]
+import autograd.numpy as anp  # type: ignore[import-untyped,unused-ignore]
 import ml_dtypes
 import numpy as np
 import pytest
@@ -92,8 +94,6 @@ def test_gradients_are_exact_to_the_last_few_ulps(dtype: Any, batch: int, units:
 
 
 def test_gradients_agree_with_autograd() -> None:
-    autograd = pytest.importorskip("autograd", reason="a peer to compare with")
-    anp = pytest.importorskip("autograd.numpy")
     for dtype in (np.float32, np.float64):
         grad, x, weight, bias = layer((64,), dtype=dtype)
 
