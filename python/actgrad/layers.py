@@ -14,12 +14,12 @@ import numpy.typing as npt
 from actgrad.errors import ActgradTypeError, ActgradValueError
 
 _BLAS = (np.dtype(np.float32), np.dtype(np.float64))
-# NumPy sums rows only as fast as they are wide; narrower ones are summed several at a time, where
-# there are enough of them to gain.
+# Below so many entries the cost of a call counts: dot's is less than matmul's, einsum's less than
+# that of reduce for more than a few rows. For more entries matmul and reduce are faster.
+_SMALL = 4096
+_FEW = 64
+# NumPy sums rows only as fast as they are wide; narrower ones are summed several at a time.
 _WIDE = 1024
-_LONG = 4 * _WIDE
-# From how many rows on einsum costs less to call than reduce.
-_SLOW = 64
 
 
 def weighted_sum(
@@ -201,8 +201,9 @@ def dense_backward(
             for array, shape in zip(outs, plain, strict=True)
         ]
     with np.errstate(all="ignore"):
-        grad_x = np.dot(g, plan.weight.T, out=targets[0])
-        grad_weight = np.dot(plan.x.T, g, out=targets[1])
+        multiply: Any = np.dot if plan.x.size < _SMALL > plan.weight.size else np.matmul
+        grad_x = multiply(g, plan.weight.T, out=targets[0])
+        grad_weight = multiply(plan.x.T, g, out=targets[1])
         grad_bias = _sum_of_rows(g, targets[2])
         return (
             _deliver(grad_x, shapes[0], kind, outs[0], targets[0] is not None),
@@ -265,7 +266,9 @@ def mape(a: npt.ArrayLike, b: npt.ArrayLike) -> float:
 @np.errstate(all="ignore")  # as a decorator half the cost of a with statement
 def _gradients(grad: Any, x: Any, weight: Any) -> tuple[Any, Any, Any]:
     """Return the gradients of the usual case, for which a small call has no time to lose."""
-    return grad.dot(weight.T), x.T.dot(grad), _sum_of_rows(grad, None)
+    if x.size < _SMALL > weight.size:
+        return grad.dot(weight.T), x.T.dot(grad), _sum_of_rows(grad, None)
+    return grad @ weight.T, x.T @ grad, _sum_of_rows(grad, None)
 
 
 class _Kind(NamedTuple):
@@ -447,8 +450,8 @@ def _sum_of_rows(g: npt.NDArray[Any], out: npt.NDArray[Any] | None) -> Any:
     as fast, and, as each lane sums fewer terms, loses fewer digits.
     """
     rows, width = g.shape
-    if rows * width < _LONG:
-        if rows >= _SLOW and width > 1:
+    if rows * width < _SMALL:
+        if rows >= _FEW and width > 1:
             return np.einsum("ij->j", g, out=out)  # the same sums
         return np.add.reduce(g, axis=0, out=out)
     if 2 * width > _WIDE or not g.flags.c_contiguous:
