@@ -1,6 +1,7 @@
 from typing import Any, Self
 
 import numpy as np
+from typing_extensions import disjoint_base
 
 from actgrad._base import CatalogueRow
 
@@ -22,6 +23,7 @@ __version__: str
 catalogue: list[CatalogueRow]
 ufuncs: dict[str, np.ufunc]
 
+@disjoint_base
 class QuickForm:
     def __new__(
         cls,
