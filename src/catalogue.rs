@@ -60,6 +60,8 @@ pub struct Row {
     pub kinks: &'static str,
     /// The values `f` takes, in interval notation.
     pub range: &'static str,
+    /// The parameters for which the error bounds hold; empty where they hold for all.
+    pub promised: &'static str,
     pub from_output: FromOutput,
     forms: fn(&Row, Level) -> Vec<Ufunc>,
 }
@@ -149,6 +151,7 @@ const fn row<A: Activation>(name: &'static str, formula: &'static str) -> Row {
         parameters: &[],
         kinks: "",
         range: "",
+        promised: "",
         from_output: FromOutput::No,
         forms: forms::<A>,
     }
@@ -232,6 +235,7 @@ pub static CATALOGUE: &[Row] = &[
         parameters: &[Parameter { name: "alpha", default: Some(1.0), range: Range::Real }],
         kinks: "f'(0) = f''(0) = alpha",
         range: "(-alpha, inf) for alpha > 0",
+        promised: "abs(alpha) up to 2^99 in float32, 2^964 in float64",
         from_output: FromOutput::LosesTailIfPositive,
         ..row::<elu::Elu>(
             "elu",
@@ -251,11 +255,13 @@ pub static CATALOGUE: &[Row] = &[
         parameters: &[Parameter { name: "alpha", default: Some(1.0), range: Range::Positive }],
         kinks: "f''(0) = 1/alpha",
         range: "(-alpha, inf)",
+        promised: "alpha from 2^-99 to 2^99 in float32, from 2^-964 to 2^964 in float64",
         from_output: FromOutput::LosesTailIfPositive,
         ..row::<elu::Celu>("celu", r"\max(x, 0) + \alpha (e^{\min(x, 0)/\alpha} - 1)")
     },
     Row {
         parameters: &[Parameter { name: "beta", default: Some(1.0), range: Range::Positive }],
+        promised: "beta from 2^-32 to 2^32",
         range: "(0, inf)",
         from_output: FromOutput::Accurate,
         ..row::<softplus::Softplus>("softplus", r"\frac{1}{\beta} \log(1 + e^{\beta x})")
@@ -298,6 +304,7 @@ pub static CATALOGUE: &[Row] = &[
     Row {
         parameters: &[Parameter { name: "beta", default: Some(1.0), range: Range::Real }],
         range: "[-0.2785 / beta, inf) for beta > 0",
+        promised: "abs(beta) from 0.01 to 50",
         ..row::<silu::Swish>("swish", r"x \sigma(\beta x)")
     },
     Row { range: "[-0.309, inf)", ..row::<mish::Mish>("mish", r"x \tanh(\log(1 + e^x))") },

@@ -108,7 +108,11 @@ fn notes(row: &Row, ufunc: &Ufunc) -> String {
         "value" | "derivative" | "value_and_derivative" => {
             "Error: at most 1 ulp; float16 and bfloat16 correctly rounded."
         }
-        _ => "Error: a few ulps.",
+        _ => "Error: at most 1 ulp; float16 and bfloat16 correctly rounded.",
+    };
+    let promised = match row.promised {
+        "" => String::new(),
+        range => format!("The bounds hold for {range}.\n"),
     };
     let kinks = if row.kinks.is_empty() || ufunc.form == "value" {
         String::new()
@@ -116,7 +120,7 @@ fn notes(row: &Row, ufunc: &Ufunc) -> String {
         format!("Kinks: {}.\n", row.kinks)
     };
     format!(
-        "{error}\n{kinks}NaN gives NaN, infinities the limits; no floating-point warning is raised.\n\
+        "{error}\n{promised}{kinks}NaN gives NaN, infinities the limits; no floating-point warning is raised.\n\
          float16, bfloat16, float32 and float64 are kept, integers and bools compute in float64.\n"
     )
 }

@@ -39,6 +39,8 @@ mod register {
     use core::arch::asm;
 
     pub const DEFAULT: u64 = 0;
+    /// As above: the cumulative flags IXC and IDC of FPSR.
+    pub const HARMLESS: u64 = 0x90;
 
     // FPCR and FPSR are 32-bit registers: control above, status below.
     pub fn read() -> u64 {

@@ -10,11 +10,13 @@
 //! | [`simd`] | instruction sets, and the loop compiled for each |
 //! | [`operands`] | strides, storage formats and overlap: from arrays to kernels |
 //! | [`rows`] | softmax and its relatives: functions of rows |
+//! | [`grid`] | operands that repeat along some of several axes |
 //! | [`threads`] | splitting a large call |
 //! | [`float_status`] | the floating-point environment of a call |
 //! | `documentation` | the docstrings of the ufuncs (feature `python`) |
 //! | `ufunc` | the NumPy C API: loops, registration, type resolution (feature `python`) |
 //! | `row_ufunc` | the same for functions of rows (feature `python`) |
+//! | `form` | calls of forms with parameters (feature `python`) |
 //! | `python` | the extension module `actgrad._core` (feature `python`) |
 //!
 //! Invariants: kernels are generic over `f32` and `f64`, branch-free, and cannot panic, allocate or
@@ -30,6 +32,8 @@ pub mod catalogue;
 #[allow(unsafe_code, reason = "reads and writes the floating-point control register")]
 pub mod float_status;
 pub mod founding;
+#[allow(unsafe_code, reason = "calls kernels on elements it finds by strides")]
+pub mod grid;
 pub mod math;
 #[allow(unsafe_code, reason = "follows the pointers and strides of array operands")]
 pub mod operands;
@@ -49,6 +53,9 @@ mod row_ufunc;
 #[cfg(feature = "python")]
 #[allow(unsafe_code, reason = "calls the C API of NumPy")]
 mod ufunc;
+
+#[cfg(feature = "python")]
+mod form;
 
 #[cfg(feature = "python")]
 #[allow(unsafe_code, reason = "the fast path of `derivatives` calls a kernel")]

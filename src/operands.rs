@@ -157,8 +157,9 @@ pub unsafe fn compute(kernels: &Kernels, storage: Storage, operands: &[Operand],
 }
 
 /// # Safety
-/// As [`compute`], for the elements `start .. start + length`.
-unsafe fn compute_range(
+/// As [`compute`], for the elements `start .. start + length`, in an isolated floating-point status
+/// and with every output apart from the inputs, or one of them.
+pub(crate) unsafe fn compute_range(
     kernels: &Kernels,
     storage: Storage,
     inputs: &[Operand],

@@ -3,6 +3,7 @@
 use std::num::NonZero;
 use std::sync::OnceLock;
 
+use numpy::PyUntypedArray;
 use pyo3::exceptions::{PyImportError, PyValueError};
 use pyo3::intern;
 use pyo3::prelude::*;
@@ -12,6 +13,7 @@ use pyo3::types::{PyDict, PyList};
 use crate::catalogue::{CATALOGUE, FromOutput, Range, kernels};
 use crate::documentation::{docstring, row_docstring};
 use crate::float_status::FloatStatus;
+use crate::form::QuickForm;
 use crate::founding::{Derivatives, RoundDecimal, RoundedDerivatives};
 use crate::operands::Kernels;
 use crate::rows::catalogue::ROW_CATALOGUE;
@@ -204,6 +206,23 @@ fn register_bfloat16(py: Python<'_>, type_number: i32) -> PyResult<()> {
     Ok(())
 }
 
+/// Computes a ufunc over arrays of one shape and dtype, some of which repeat along axes.
+///
+/// Whether it did: not where NumPy would be as quick, or an output has elements that overlap. The
+/// arrays are aligned and in native byte order; an output is apart from the others, or an input.
+#[pyfunction]
+fn compute_broadcast(
+    py: Python<'_>,
+    ufunc: &Bound<'_, PyAny>,
+    arrays: Vec<Bound<'_, PyUntypedArray>>,
+) -> PyResult<bool> {
+    let mut registered = REGISTERED.get(py).into_iter().flatten();
+    let Some((_, kernels)) = registered.find(|(object, _)| object.is(ufunc)) else {
+        return Ok(false);
+    };
+    Ok(ufunc::compute_broadcast(py, kernels, &arrays))
+}
+
 /// The calculus of neural-network activation functions: the compiled part of actgrad.
 #[pymodule(gil_used = true)]
 fn _core(module: &Bound<'_, PyModule>) -> PyResult<()> {
@@ -222,6 +241,7 @@ fn _core(module: &Bound<'_, PyModule>) -> PyResult<()> {
     let _ = REGISTERED_ROWS.set(py, create_row_ufuncs(&ufuncs, level)?);
     module.add("ufuncs", ufuncs)?;
     module.add("catalogue", catalogue(py)?)?;
+    module.add_class::<QuickForm>()?;
     module.add("__version__", env!("CARGO_PKG_VERSION"))?;
     for function in [
         wrap_pyfunction!(simd_level, module)?,
@@ -230,6 +250,7 @@ fn _core(module: &Bound<'_, PyModule>) -> PyResult<()> {
         wrap_pyfunction!(set_num_threads, module)?,
         wrap_pyfunction!(derivatives_of_float, module)?,
         wrap_pyfunction!(register_bfloat16, module)?,
+        wrap_pyfunction!(compute_broadcast, module)?,
     ] {
         module.add_function(function)?;
     }

@@ -6,16 +6,18 @@
 
 use std::ffi::{CString, c_char, c_int, c_void};
 use std::ptr::null_mut;
+use std::sync::atomic::{AtomicI32, Ordering};
 
-use numpy::PyUntypedArray;
 use numpy::npyffi::{
     NPY_CASTING, NPY_TYPES, PY_ARRAY_API, PY_UFUNC_API, PyArray_Descr, PyArrayObject,
     PyUFuncGenericFunction, PyUFuncObject, npy_intp,
 };
+use numpy::{PyArrayDescrMethods, PyUntypedArray, PyUntypedArrayMethods};
 use pyo3::exceptions::PyTypeError;
 use pyo3::prelude::*;
 use pyo3::types::PyString;
 
+use crate::grid::{Axis, Grid};
 use crate::operands::{Kernels, Operand, Storage, compute};
 use crate::simd::{MAX_INPUTS, MAX_OUTPUTS};
 
@@ -165,9 +167,53 @@ pub fn register_bfloat16(
     kernels: Kernels,
     type_number: c_int,
 ) -> PyResult<()> {
+    BFLOAT16.store(type_number, Ordering::Relaxed);
     let data = LoopData { kernels, storage: Storage::Bfloat16 };
     register_described(ufunc, LOOP, data, type_number)
 }
+
+/// Computes over arrays of one shape and dtype: whether it did.
+pub fn compute_broadcast(
+    py: Python<'_>,
+    kernels: &Kernels,
+    arrays: &[Bound<'_, PyUntypedArray>],
+) -> bool {
+    let total = kernels.inputs + kernels.outputs;
+    let (Some(first), true) = (arrays.first(), arrays.len() == total) else { return false };
+    let (shape, number) = (first.shape(), first.dtype().num());
+    let alike = |array: &Bound<'_, PyUntypedArray>| {
+        array.shape() == shape
+            && array.dtype().num() == number
+            && array.dtype().is_native_byteorder() != Some(false)
+    };
+    let storage = match BUILTIN.iter().find(|(_, known)| *known as c_int == number) {
+        Some(&(storage, _)) => storage,
+        None if number == BFLOAT16.load(Ordering::Relaxed) => Storage::Bfloat16,
+        None => return false,
+    };
+    if !arrays.iter().all(alike) {
+        return false;
+    }
+    let mut axes = vec![Axis { length: 0, strides: [0; MAX_INPUTS + MAX_OUTPUTS] }; shape.len()];
+    for (k, array) in arrays.iter().enumerate() {
+        for (axis, (&length, &stride)) in axes.iter_mut().zip(shape.iter().zip(array.strides())) {
+            axis.length = length;
+            axis.strides[k] = stride;
+        }
+    }
+    let Some(grid) = Grid::new(axes, kernels.inputs, total, storage) else { return false };
+    let pointers: Vec<usize> = arrays
+        .iter()
+        // SAFETY: a live array has its data.
+        .map(|array| unsafe { (*array.as_array_ptr()).fields.data as usize })
+        .collect();
+    // SAFETY: the caller in Python has made the arrays for this call, or found them to be apart.
+    py.detach(|| unsafe { grid.compute(kernels, storage, &pointers) });
+    true
+}
+
+/// The number of the dtype bfloat16, once it is known.
+static BFLOAT16: AtomicI32 = AtomicI32::new(-1);
 
 /// Chooses the loop for a call: NumPy's own choice, but integers and bools compute in float64.
 ///

@@ -18,6 +18,19 @@ FLOATS = ("float16", "float32", "float64")
 # What a parameter without a default is given in tests.
 REQUIRED = {"prelu": {"a": 0.25}, "threshold": {"threshold": 0.1, "value": -0.5}}
 
+# Parameters at the ends of what the docstrings promise, or where a function changes its nature.
+OTHER_PARAMETERS = [
+    *((name, (slope,)) for name in ("leaky_relu", "prelu") for slope in (0.0, 1.0, 2.0, -0.5)),
+    *((name, (alpha,)) for name in ("elu", "celu") for alpha in (0.1, 10.0)),
+    ("elu", (-0.5,)),
+    *((name, (beta,)) for name in ("softplus", "swish") for beta in (0.01, 50.0)),
+    ("swish", (-0.5,)),
+    *(("squareplus", (b,)) for b in (0.01, 100.0)),
+    *((name, (0.0,)) for name in ("soft_shrink", "hard_shrink")),
+    ("threshold", (0.0, 20.0)),
+    ("hard_tanh", (0.0, 6.0)),
+]
+
 
 def bound(name: str) -> ag.Activation:
     """Return the activation with the parameters it requires fixed."""

@@ -4,6 +4,8 @@ import math
 from collections.abc import Sequence
 from typing import Any
 
+import autograd  # type: ignore[import-untyped,unused-ignore]
+import autograd.numpy as anp  # type: ignore[import-untyped,unused-ignore]
 import ml_dtypes
 import numpy as np
 import pytest
@@ -92,8 +94,6 @@ def test_gradients_are_exact_to_the_last_few_ulps(dtype: Any, batch: int, units:
 
 
 def test_gradients_agree_with_autograd() -> None:
-    autograd = pytest.importorskip("autograd", reason="a peer to compare with")
-    anp = pytest.importorskip("autograd.numpy")
     for dtype in (np.float32, np.float64):
         grad, x, weight, bias = layer((64,), dtype=dtype)
 
@@ -190,6 +190,19 @@ def test_out_is_filled_and_returned(dtype: Any, batch: tuple[int, ...]) -> None:
         assert_same_bits(out, exact)
     one = np.empty_like(wanted[1])
     assert ag.dense_backward(grad, x, weight, out=(None, one, None))[1] is one
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize(
+    "shape", [(5, 1, 1), (5, 3, 1), (2000, 2, 1), (2000, 1, 3), (1, 9, 9), (100, 64, 64)]
+)
+def test_out_changes_no_bit(shape: tuple[int, int, int], dtype: Any) -> None:
+    batch, inputs, units = shape
+    operands = layer((batch,), inputs, units, dtype)[:3]
+    wanted = ag.dense_backward(*operands)
+    outs = tuple(np.empty_like(one) for one in wanted)
+    for out, exact in zip(ag.dense_backward(*operands, out=outs), wanted, strict=True):
+        assert_same_bits(out, exact)
 
 
 def test_out_may_be_strided_or_of_another_float_dtype() -> None:

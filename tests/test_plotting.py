@@ -4,16 +4,16 @@ import math
 from collections.abc import Iterator
 from typing import Any
 
+import matplotlib
 import numpy as np
 import pytest
+from matplotlib import pyplot
 
 import actgrad as ag
 from actgrad.diagnostics import flow_of_factors
 from conftest import NAMES, bound, run_python
 
-matplotlib = pytest.importorskip("matplotlib", reason="the extra [plot]")
 matplotlib.use("Agg")
-pyplot = pytest.importorskip("matplotlib.pyplot")
 
 
 @pytest.fixture(autouse=True)

@@ -1,11 +1,16 @@
+from typing import Any, Self
+
 import numpy as np
+from typing_extensions import disjoint_base
 
 from actgrad._base import CatalogueRow
 
 __all__ = [
+    "QuickForm",
     "__version__",
     "available_simd_levels",
     "catalogue",
+    "compute_broadcast",
     "derivatives_of_float",
     "get_num_threads",
     "register_bfloat16",
@@ -18,9 +23,21 @@ __version__: str
 catalogue: list[CatalogueRow]
 ufuncs: dict[str, np.ufunc]
 
+@disjoint_base
+class QuickForm:
+    def __new__(
+        cls,
+        ufunc: np.ufunc,
+        operands: int,
+        parameters: list[tuple[str, float, bool]],
+        ready: list[tuple[int, tuple[np.ndarray[Any, Any], ...]]],
+    ) -> Self: ...
+    def __call__(self, *operands: Any, **keywords: Any) -> Any: ...
+
 def simd_level() -> str: ...
 def available_simd_levels() -> list[str]: ...
 def get_num_threads() -> int: ...
 def set_num_threads(count: int) -> None: ...
 def derivatives_of_float(x: float) -> dict[str, float]: ...
+def compute_broadcast(ufunc: np.ufunc, arrays: list[np.ndarray[Any, Any]]) -> bool: ...
 def register_bfloat16(type_number: int) -> None: ...

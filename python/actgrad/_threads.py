@@ -1,94 +1,100 @@
-"""Threads for calls whose operands broadcast: NumPy hands those to a loop in small pieces."""
+"""Calls whose operands broadcast, and threads for work in Python.
 
+NumPy hands a call whose operands broadcast to a loop in small pieces, which no thread pays for.
+"""
+
+import math
 import threading
-from collections.abc import Mapping, Sequence
-from itertools import pairwise
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
 from actgrad import _core
 
-# Elements above which starting threads pays; the loops split contiguous operands themselves.
-_LEAST = 1 << 18
+# Elements from which looking at the shapes pays.
+_LEAST = 1 << 14
 
 
 def call(ufunc: np.ufunc, operands: Sequence[Any], keywords: Mapping[str, Any]) -> Any:
-    """Call a ufunc, in threads over parts of the result where that helps.
+    """Call a ufunc, past NumPy's iteration where operands of one size meet smaller ones.
 
     The result is that of the plain call, bit for bit.
     """
-    parts = _plan(ufunc, operands, keywords)
-    if parts is None:
+    plan = _plan(ufunc, operands, keywords)
+    if plan is None or not _core.compute_broadcast(ufunc, [*plan[0], *plan[1]]):
         return ufunc(*operands, **keywords)
-    outputs, pieces = parts
+    return plan[1] if ufunc.nout > 1 else plan[1][0]
+
+
+def for_each(work: Callable[[Any], object], pieces: Iterable[Any]) -> None:
+    """Call `work` for each piece, in as many threads as a call may use; raise what it raises."""
+    left = list(pieces)[::-1]
     errors: list[BaseException] = []
 
-    def work(arguments: tuple[list[Any], tuple[Any, ...]]) -> None:
-        try:
-            ufunc(*arguments[0], out=arguments[1])
-        except BaseException as error:
-            errors.append(error)
+    def take() -> None:
+        while not errors:
+            try:
+                piece = left.pop()  # atomic
+            except IndexError:
+                return
+            try:
+                work(piece)
+            except BaseException as error:
+                errors.append(error)
 
-    helpers = [threading.Thread(target=work, args=(piece,)) for piece in pieces[1:]]
+    count = min(_core.get_num_threads(), len(left))
+    helpers = [threading.Thread(target=take) for _ in range(count - 1)]
     for helper in helpers:
         helper.start()
-    work(pieces[0])
+    take()
     for helper in helpers:
         helper.join()
     if errors:
         raise errors[0]
-    return outputs if ufunc.nout > 1 else outputs[0]
 
 
 def _plan(
     ufunc: np.ufunc, operands: Sequence[Any], keywords: Mapping[str, Any]
-) -> tuple[tuple[Any, ...], list[tuple[list[Any], tuple[Any, ...]]]] | None:
-    """Return the outputs, and for each thread its part of the operands and of the outputs."""
-    limit = _core.get_num_threads()
-    arrays = [operand for operand in operands if type(operand) is np.ndarray and operand.ndim]
+) -> tuple[list[Any], tuple[Any, ...]] | None:
+    """Return the operands in one shape and dtype, and the outputs; None to leave it to NumPy."""
+    arrays = [operand for operand in operands if type(operand) is np.ndarray]
     numbers = [operand for operand in operands if isinstance(operand, int | float | np.generic)]
-    if limit == 1 or not keywords.keys() <= {"out"} or len(arrays) + len(numbers) < len(operands):
+    if not keywords.keys() <= {"out"} or len(arrays) + len(numbers) < len(operands):
         return None
-    if all(array.shape == arrays[0].shape for array in arrays):
-        return None  # nothing repeats: the loop splits the call itself
     try:
         shape = np.broadcast_shapes(*(array.shape for array in arrays))
     except ValueError:
         return None  # the ufunc says what is wrong
-    axis = next((axis for axis, size in enumerate(shape) if size >= limit), None)
-    if axis is None or np.prod(shape) < _LEAST:
-        return None
+    if math.prod(shape) < _LEAST or all(array.shape == shape for array in arrays if array.ndim):
+        return None  # nothing repeats: the loop is given the whole call
 
+    nothing = [o.reshape(-1)[:0] if type(o) is np.ndarray else o for o in operands]
+    results = ufunc(*nothing)
+    dtype = (results[0] if ufunc.nout > 1 else results).dtype
     outputs = keywords.get("out")
     if outputs is None:
-        nothing = [o.reshape(-1)[:0] if type(o) is np.ndarray else o for o in operands]
-        results = ufunc(*nothing)
-        kinds = results if ufunc.nout > 1 else (results,)
-        outputs = tuple(np.empty(shape, kind.dtype) for kind in kinds)
+        # Laid out in memory as the operand that is as large, if there is one.
+        model = next((array for array in arrays if array.shape == shape), None)
+        outputs = tuple(
+            np.empty(shape, dtype) if model is None else np.empty_like(model, dtype)
+            for _ in range(ufunc.nout)
+        )
     else:
         outputs = outputs if isinstance(outputs, tuple) else (outputs,)
         for output in outputs:
-            if type(output) is not np.ndarray or output.shape != shape:
+            if type(output) is not np.ndarray or output.shape != shape or output.dtype != dtype:
                 return None
-            if any(np.may_share_memory(output, array) for array in arrays):
+            if not (output.flags.writeable and output.flags.aligned and output.dtype.isnative):
+                return None
+            if any(_overlap(output, other) for other in (*arrays, *outputs)):
                 return None  # NumPy orders or copies overlapping operands
-
-    edges = [shape[axis] * part // limit for part in range(limit + 1)]
-
-    def part(operand: Any, start: int, stop: int) -> Any:
-        if type(operand) is not np.ndarray or operand.ndim < len(shape) - axis:
-            return operand
-        own = operand.ndim - (len(shape) - axis)
-        if operand.shape[own] == 1:
-            return operand
-        return operand[(slice(None),) * own + (slice(start, stop),)]
-
-    pieces = [
-        (
-            [part(operand, start, stop) for operand in operands],
-            tuple(part(output, start, stop) for output in outputs),
-        )
-        for start, stop in pairwise(edges)
+    inputs = [
+        np.broadcast_to(np.require(operand, dtype, requirements="A"), shape) for operand in operands
     ]
-    return outputs, pieces
+    return inputs, outputs
+
+
+def _overlap(one: np.ndarray[Any, Any], other: np.ndarray[Any, Any]) -> bool:
+    """Whether arrays may share memory, unless they are the same one."""
+    return one is not other and bool(np.may_share_memory(one, other))

@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from actgrad import _core, _threads
-from actgrad._base import BaseActivation, CatalogueRow
+from actgrad._base import BaseActivation, CatalogueRow, _restore
 from actgrad._reduction import gradient_of_parameter
 from actgrad.errors import ActgradTypeError, ActgradValueError
 
@@ -39,49 +39,82 @@ class Parameter(NamedTuple):
     default: float | None  # None where the caller must give it
     range: str  # "real", "not negative" or "positive"
 
-    def check(self, activation: str, value: Any) -> None:
+    def check(self, caller: str, value: Any) -> None:
         """Raise ActgradValueError if a number is out of range; NaN is let through."""
-        if self.range == "real":
-            return
-        bad = np.less(value, 0) if self.range == "not negative" else np.less_equal(value, 0)
-        if np.any(bad):
-            raise ActgradValueError(
-                f"{activation}: got {self.name}={_shown(value)}; wanted a {self.range} number"
-                if self.range == "positive"
-                else f"{activation}: got {self.name}={_shown(value)}; wanted a number that is "
-                "not negative"
-            )
+        if _below(value, self.range):
+            wanted = "a positive number" if self.range == "positive" else "a number from 0 up"
+            raise ActgradValueError(f"{caller}: got {self.name}={_shown(value)}; wanted {wanted}")
+
+
+# The least value of a range, and whether it belongs to it.
+_BOUNDS = {"real": (-np.inf, True), "not negative": (0.0, True), "positive": (0.0, False)}
+
+
+def _below(value: Any, range_: str) -> bool:
+    """Whether a parameter, or an element of it, is below its range."""
+    least, inclusive = _BOUNDS[range_]
+    if type(value) is float or type(value) is int:
+        return value < least or (value == least and not inclusive)
+    # What the ufunc refuses it says itself; and an array of another library may be lazy.
+    if range_ == "real" or not isinstance(value, np.ndarray | np.generic | list | tuple):
+        return False
+    array = np.asarray(value)
+    if array.dtype.kind not in "biufV":
+        return False
+    with np.errstate(invalid="ignore"):
+        return bool(np.any(array < least if inclusive else array <= least))
 
 
 def _shown(value: Any) -> str:
     return repr(value) if np.ndim(value) == 0 else f"an array with minimum {np.nanmin(value)}"
 
 
-class ParametrisedForm:
+class ParametrisedForm(_core.QuickForm):
     """One form of an activation with parameters: keywords, defaults and checks over a ufunc.
 
     Called with the form's operands, then the parameters by position or keyword, then any keyword of
     :class:`numpy.ufunc`: ``out``, ``where``, ``dtype``, ``casting``. Parameters broadcast like any
-    array.
+    array. Calls that need no completing never reach the methods here: see `src/form.rs`.
     """
 
-    __slots__ = ("_activation", "_fixed", "_operands", "_parameters", "_positive", "ufunc")
+    __slots__ = ("_activation", "_fixed", "_form", "_operands", "_parameters", "_positive", "ufunc")
 
-    def __init__(
-        self,
+    ufunc: np.ufunc
+    _activation: str
+    _form: str
+    _operands: int
+    _parameters: tuple[Parameter, ...]
+    _fixed: Mapping[str, Any]
+    _positive: bool
+
+    def __new__(
+        cls,
         activation: str,
-        ufunc: np.ufunc,
+        form: str,
         operands: int,
         parameters: tuple[Parameter, ...],
         fixed: Mapping[str, Any],
-        needs_positive: bool,
-    ) -> None:
+        needs_positive: bool = False,
+    ) -> "ParametrisedForm":
+        """Make the form, with what its calls are compared with."""
+        ufunc = _core.ufuncs[activation if form == "value" else f"{activation}_{form}"]
+        ranges = [parameter.range for parameter in parameters]
+        if needs_positive:
+            ranges[0] = "positive"
+        names = [] if fixed else [parameter.name for parameter in parameters]
+        given = [(name, *_BOUNDS[range_]) for name, range_ in zip(names, ranges, strict=False)]
+        values = [fixed.get(parameter.name, parameter.default) for parameter in parameters]
+        known = all(type(value) in (int, float) for value in values)
+        ready = _ready(values) if known and not (needs_positive and values[0] <= 0) else []
+        self = super().__new__(cls, ufunc, operands, given, ready)
         self._activation = activation
+        self._form = form
         self.ufunc = ufunc
         self._operands = operands
         self._parameters = parameters
         self._fixed = fixed
         self._positive = needs_positive
+        return self
 
     @property
     def __name__(self) -> str:
@@ -95,7 +128,10 @@ class ParametrisedForm:
         fixed = "".join(f", {name}={value!r}" for name, value in self._fixed.items())
         return f"<form {self.ufunc.__name__!r}{fixed} of actgrad.{self._activation}>"
 
-    def __call__(self, *operands: Any, **keywords: Any) -> Any:
+    def __reduce__(self) -> tuple[Any, ...]:
+        return getattr, (_restore(self._activation, dict(self._fixed)), self._form)
+
+    def call_completed(self, *operands: Any, **keywords: Any) -> Any:
         """Fill in the parameters and call the ufunc."""
         values = self.parameters_of(operands[self._operands :], keywords)
         if len(operands) < self._operands:
@@ -103,47 +139,71 @@ class ParametrisedForm:
                 f"{self.ufunc.__name__}: got {len(operands)} operands; wanted {self._operands} "
                 "before the parameters"
             )
-        # A Python number is weak beside NumPy's own dtypes; beside bfloat16, which NumPy does not
-        # know, it would make the result float32.
-        dtype = getattr(operands[self._operands - 1], "dtype", None)
-        if getattr(dtype, "num", 0) >= _USER_DEFINED:
-            values = [np.asarray(v, dtype) if type(v) in (int, float) else v for v in values]
+        values = _beside(getattr(operands[self._operands - 1], "dtype", None), values)
         operands = (*operands[: self._operands], *values)
-        if any(type(value) is np.ndarray and value.ndim for value in values):
-            return _threads.call(self.ufunc, operands, keywords)
+        for value in values:
+            if type(value) is np.ndarray and value.ndim:
+                return _threads.call(self.ufunc, operands, keywords)
         return self.ufunc(*operands, **keywords)
 
     def parameters_of(self, positional: tuple[Any, ...], keywords: dict[str, Any]) -> list[Any]:
         """Return the value of every parameter, taking those given out of `keywords`."""
         name = self.ufunc.__name__
-        open_parameters = [p for p in self._parameters if p.name not in self._fixed]
-        if len(positional) > len(open_parameters):
-            raise ActgradTypeError(
-                f"{name}: got {len(positional)} parameters; wanted at most {len(open_parameters)}"
-            )
-        given = dict(zip((p.name for p in open_parameters), positional, strict=False))
         values = []
+        used = 0
         for parameter in self._parameters:
-            if parameter.name in self._fixed:
-                values.append(self._fixed[parameter.name])
+            key = parameter.name
+            if key in self._fixed:
+                values.append(self._fixed[key])
                 continue
-            if parameter.name in keywords:
-                if parameter.name in given:
-                    raise ActgradTypeError(f"{name}: got two values for {parameter.name}")
-                given[parameter.name] = keywords.pop(parameter.name)
-            value = given.get(parameter.name, parameter.default)
+            if used < len(positional):
+                value = positional[used]
+                used += 1
+                if key in keywords:
+                    raise ActgradTypeError(f"{name}: got two values for {key}")
+            elif key in keywords:
+                value = keywords.pop(key)
+            else:
+                value = parameter.default
             if value is None:
-                raise ActgradTypeError(
-                    f"{name}: got no {parameter.name}; give it after x or as {parameter.name}=..."
-                )
+                raise ActgradTypeError(f"{name}: got no {key}; give it after x or as {key}=...")
             parameter.check(name, value)
             values.append(value)
-        if self._positive and np.any(np.less_equal(values[0], 0)):
+        if used < len(positional):
+            raise ActgradTypeError(
+                f"{name}: got {len(positional)} parameters; wanted at most {used}"
+            )
+        if self._positive and _below(values[0], "positive"):
+            first = self._parameters[0].name
             raise ActgradValueError(
-                f"{name}: got {self._parameters[0].name}={_shown(values[0])}; {self._activation} "
-                f"is one-to-one only for {self._parameters[0].name} > 0; use the form of x instead"
+                f"{name}: got {first}={_shown(values[0])}; {self._activation} is one-to-one only "
+                f"for {first} > 0; use the form of x instead"
             )
         return values
+
+
+def _ready(values: list[Any]) -> list[tuple[int, tuple[Any, ...]]]:
+    """Return the numbers as arrays of each dtype that holds them, by the number of the dtype."""
+    ready: list[tuple[int, tuple[Any, ...]]] = []
+    dtypes: tuple[np.dtype[Any], ...] = tuple(map(np.dtype, ("float16", "float32", "float64")))
+    for dtype in dtypes:
+        if all(abs(value) <= np.finfo(dtype).max for value in values):
+            arrays = tuple(np.array(value, dtype) for value in values)
+            for array in arrays:
+                array.flags.writeable = False
+            ready.append((dtype.num, arrays))
+    return ready
+
+
+def _beside(dtype: np.dtype[Any] | None, values: list[Any]) -> list[Any]:
+    """Return the parameters as they go into a ufunc beside operands of a dtype.
+
+    A Python number is weak beside NumPy's own dtypes; beside bfloat16, which NumPy does not know,
+    it would make the result float32.
+    """
+    if getattr(dtype, "num", 0) < _USER_DEFINED:
+        return values
+    return [np.asarray(v, dtype) if type(v) in (int, float) else v for v in values]
 
 
 class Activation(BaseActivation):
@@ -201,6 +261,7 @@ class Activation(BaseActivation):
     backward_from_output: Any
 
     _parameters: tuple[Parameter, ...]
+    _parameter_derivatives: tuple[ParametrisedForm, ...]
 
     def __new__(cls, row: CatalogueRow, fixed: Mapping[str, Any] | None = None) -> "Activation":
         """Make the object with a class of its own."""
@@ -216,24 +277,31 @@ class Activation(BaseActivation):
         if row["from_output"] != "no":
             offered |= FROM_OUTPUT_FORMS
         for form, operands in offered.items():
-            ufunc = _core.ufuncs[row["name"] if form == "value" else f"{row['name']}_{form}"]
-            needs_positive = form in FROM_OUTPUT_FORMS and row["from_output"].endswith("positive")
-            attributes[form] = (
-                ParametrisedForm(row["name"], ufunc, operands, parameters, fixed, needs_positive)
-                if parameters
-                else ufunc
-            )
+            positive = form in FROM_OUTPUT_FORMS and row["from_output"].endswith("positive")
+            if parameters:
+                attributes[form] = ParametrisedForm(
+                    row["name"], form, operands, parameters, fixed, positive
+                )
+            else:
+                attributes[form] = _core.ufuncs[
+                    row["name"] if form == "value" else f"{row['name']}_{form}"
+                ]
+        derivatives = tuple(
+            ParametrisedForm(row["name"], f"parameter_derivative_{p.name}", 1, parameters, fixed)
+            for p in parameters
+        )
         defaults = {p.name: fixed.get(p.name, p.default) for p in parameters}
         self._describe(
             row,
             fixed,
             _parameters=parameters,
+            _parameter_derivatives=derivatives,
             parameters=MappingProxyType(defaults),
             **attributes,
         )
         call = attributes["value"]
-        # A ufunc is not a descriptor: as an attribute of the class it is called without self.
-        type(self).__call__ = call if not parameters else staticmethod(call)  # type: ignore[method-assign]
+        # No descriptor: as an attribute of the class it is called without self.
+        type(self).__call__ = call  # type: ignore[method-assign]
 
     def __call__(self, x: npt.ArrayLike, *parameters: Any, **keywords: Any) -> Any:
         """Return f(x), element by element."""
@@ -263,9 +331,18 @@ class Activation(BaseActivation):
         Raises
         ------
         ActgradTypeError
-            If there is no such parameter.
+            If there is no such parameter, or its value is not real numbers.
         ActgradValueError
             If a value is out of the parameter's range.
+
+        Examples
+        --------
+        >>> import actgrad as ag
+        >>> steep = ag.leaky_relu.bind(negative_slope=0.5)
+        >>> steep([-2.0, 2.0])
+        array([-1.,  2.])
+        >>> steep
+        actgrad.leaky_relu.bind(negative_slope=0.5)
         """
         known = {p.name: p for p in self._parameters}
         for name, value in parameters.items():
@@ -274,23 +351,34 @@ class Activation(BaseActivation):
                 raise ActgradTypeError(
                     f"{self.name}.bind: got {name}; {self.name} has the parameters: {has}"
                 )
+            dtype = getattr(value, "dtype", None) or np.asarray(value).dtype
+            if getattr(dtype, "kind", "f") not in "biufV":
+                raise ActgradTypeError(
+                    f"{self.name}.bind: got {name} of dtype {dtype}; wanted real numbers"
+                )
             known[name].check(f"{self.name}.bind", value)
+            if isinstance(value, np.ndarray | list | tuple):
+                # A copy: what is fixed does not change.
+                parameters[name] = np.array(value, subok=True)
+                parameters[name].flags.writeable = False
         return Activation(self._row, {**self._fixed, **parameters})
 
-    def _parameter(self, form: str, parameter: str | None) -> Parameter:
-        """Return the parameter a form is asked for by name, or the only one."""
+    def _parameter_form(self, caller: str, parameter: str | None) -> tuple[int, ParametrisedForm]:
+        """Return the place of the parameter asked for, or the only one, and df/dp."""
         names = [p.name for p in self._parameters]
         if not names:
-            raise ActgradTypeError(f"{self.name}.{form}: {self.name} has no parameters")
+            raise ActgradTypeError(f"{self.name}.{caller}: {self.name} has no parameters")
         if parameter is None and len(names) > 1:
             raise ActgradTypeError(
-                f"{self.name}.{form}: got no parameter=; choose one of {', '.join(names)}"
+                f"{self.name}.{caller}: got no parameter=; choose one of {', '.join(names)}"
             )
         if parameter is not None and parameter not in names:
             raise ActgradValueError(
-                f"{self.name}.{form}: got parameter={parameter!r}; wanted one of {', '.join(names)}"
+                f"{self.name}.{caller}: got parameter={parameter!r}; wanted one of "
+                f"{', '.join(names)}"
             )
-        return self._parameters[names.index(parameter or names[0])]
+        index = names.index(parameter) if parameter is not None else 0
+        return index, self._parameter_derivatives[index]
 
     def parameter_derivative(
         self, x: npt.ArrayLike, *parameters: Any, parameter: str | None = None, **keywords: Any
@@ -319,9 +407,7 @@ class Activation(BaseActivation):
         ActgradValueError
             If there is no parameter of that name.
         """
-        chosen = self._parameter("parameter_derivative", parameter)
-        ufunc = _core.ufuncs[f"{self.name}_parameter_derivative_{chosen.name}"]
-        form = ParametrisedForm(self.name, ufunc, 1, self._parameters, self._fixed, False)
+        _, form = self._parameter_form("parameter_derivative", parameter)
         return form(x, *parameters, **keywords)
 
     def parameter_gradient(
@@ -359,18 +445,16 @@ class Activation(BaseActivation):
         ActgradValueError
             If there is no parameter of that name, or the shapes do not broadcast.
         """
-        chosen = self._parameter("parameter_gradient", parameter)
-        ufunc = _core.ufuncs[f"{self.name}_parameter_derivative_{chosen.name}"]
-        form = ParametrisedForm(self.name, ufunc, 1, self._parameters, self._fixed, False)
+        index, form = self._parameter_form("parameter_gradient", parameter)
         values = form.parameters_of(parameters, keywords)
         if keywords:
             raise ActgradTypeError(
                 f"{self.name}.parameter_gradient: got {next(iter(keywords))}=; it takes the "
                 "parameters and parameter="
             )
-        index = [p.name for p in self._parameters].index(chosen.name)
         backward = _core.ufuncs[f"{self.name}_backward"]
-        return gradient_of_parameter(ufunc, backward, grad, x, values, index)
+        values = _beside(getattr(x, "dtype", None), values)
+        return gradient_of_parameter(form.ufunc, backward, grad, x, values, index)
 
     def jacobian(self, z: npt.ArrayLike, *parameters: Any, axis: int = -1, **keywords: Any) -> Any:
         """Jacobian along an axis: a diagonal block for each row.

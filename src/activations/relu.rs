@@ -131,7 +131,8 @@ impl Activation for LeakyRelu {
     /// `min(x, 0)`.
     #[inline(always)]
     fn parameter_derivatives<T: Number>(x: T, [slope, _]: Parameters<T>) -> [T; 2] {
-        [unless_nan(T::select(x < T::ZERO, x, T::ZERO), [x, slope]), T::NAN]
+        // A zero keeps its sign: a processor's minimum does not tell -0.0 < 0.0 as others do.
+        [unless_nan(T::select(x <= T::ZERO, x, T::ZERO), [x, slope]), T::NAN]
     }
 
     /// y has the sign of x.

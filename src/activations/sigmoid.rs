@@ -34,10 +34,10 @@ impl Activation for Sigmoid {
         }
     }
 
-    /// `y (1 - y)`.
+    /// `y (1 - y)`, rounded once.
     #[inline(always)]
     fn derivative_from_output<T: Number>(y: T, _: Parameters<T>) -> T {
-        y * (T::ONE - y)
+        (-y).mul_add(y, y)
     }
 }
 
@@ -64,10 +64,10 @@ impl Activation for Tanh {
         }
     }
 
-    /// `(1 - y)(1 + y)`.
+    /// `(1 - y)(1 + y)`, rounded once.
     #[inline(always)]
     fn derivative_from_output<T: Number>(y: T, _: Parameters<T>) -> T {
-        (T::ONE - y) * (T::ONE + y)
+        (-y).mul_add(y, T::ONE)
     }
 }
 

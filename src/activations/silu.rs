@@ -6,7 +6,7 @@
 
 use crate::activation::{Activation, Jet, Parameters};
 use crate::math::Number;
-use crate::math::double::{Double, fast_two_sum, polynomial_by_pairs, two_product};
+use crate::math::double::{Double, fast_two_sum, polynomial_by_pairs, two_product, two_sum};
 use crate::math::gate::{Gate, times_sigma};
 use crate::math::real::Real;
 
@@ -14,9 +14,9 @@ use crate::math::real::Real;
 pub trait SiluConstants: Real {
     /// Below `ln(2) (DIGITS - 1/2)`, and `e^-x` is below 3/4 of an ulp of 1 from here on.
     const SILU_LINEAR: Self;
-    /// `z = a b + c` with `S(z) = 1`, where `c` is below 1/30 of an ulp: for `|n| <= 1/16` the number
-    /// `a b - (z - n)` is exact.
-    const SILU_ZERO: [Self; 3];
+    /// `z = a b + c + d` with `S(z) = 1`, where `c` is below 1/30 of an ulp and `d` of one of `c`: for
+    /// `|n| <= 1/16` the number `a b - (z - n)` is exact.
+    const SILU_ZERO: [Self; 4];
     /// `q` with `1 - S(z - n) = n + n^2 q(n)` on `|n| <= 1/16`.
     const SILU_NEAR: &'static [Self];
     /// `q` with `2 - (z - n) tanh((z - n)/2) = n z/2 + n^3 q(n)` on `|n| <= 1/16`, where `S''(z) = 0`.
@@ -26,7 +26,7 @@ pub trait SiluConstants: Real {
 // tools/coefficients/silu.sollya; relative errors: 2^-26.3 and 2^-26.0.
 impl SiluConstants for f32 {
     const SILU_LINEAR: f32 = 16.28;
-    const SILU_ZERO: [f32; 3] = [0.060879264, 21.0, -1.8034118e-09];
+    const SILU_ZERO: [f32; 4] = [0.060879264, 21.0, -1.8034118e-09, -1.5523607e-18];
     const SILU_NEAR: &'static [f32] = &[-0.10890586, -0.048874013, -0.0047125667];
     const SILU_BEND_NEAR: &'static [f32] = &[-0.030514564, -0.012715499];
 }
@@ -34,7 +34,8 @@ impl SiluConstants for f32 {
 // tools/coefficients/silu.sollya; relative errors: 2^-60.7 and 2^-55.5.
 impl SiluConstants for f64 {
     const SILU_LINEAR: f64 = 36.38;
-    const SILU_ZERO: [f64; 3] = [0.4261548475870246, 3.0, -1.5523606315812798e-18];
+    const SILU_ZERO: [f64; 4] =
+        [0.4261548475870246, 3.0, -1.5523606315812798e-18, 5.5906787354193e-35];
     const SILU_NEAR: &'static [f64] = &[
         -0.10890585285990005,
         -0.04888293233231567,
@@ -183,10 +184,17 @@ impl<T: Number> S<T> {
     /// `S'(y)`, where `y` has the sign of `x`.
     #[inline(always)]
     fn derivative(&self, x: T) -> T {
-        let [a, b, c] = T::SILU_ZERO;
+        let [a, b, c, rest] = T::SILU_ZERO;
         let n = a.mul_add(b, -self.t.hi);
         let square = n * n;
-        let near = if self.pair { fast_two_sum(n, c - self.t.lo) } else { Double { hi: n, lo: c } };
+        let near = if self.pair {
+            // beta x may be much closer to the zero than any number is.
+            let exact = two_sum(n, -self.t.lo);
+            let near = two_sum(exact.hi, c);
+            Double { hi: near.hi, lo: near.lo + (exact.lo + rest) }
+        } else {
+            Double { hi: n, lo: c }
+        };
         let lo = square.mul_add(polynomial_by_pairs(n, square, T::SILU_NEAR, T::ONE), near.lo);
         let near = Double { hi: near.hi, lo };
         let is_near = square < T::literal(1.0 / 256.0);

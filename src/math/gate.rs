@@ -93,12 +93,16 @@ impl<T: Number> Gate<T> {
     #[inline(always)]
     pub fn at<const PAIR: bool>(v: Double<T>) -> Self {
         let lift = T::UNBIAS.reciprocal();
-        let Reduced { power, r, d, square, tail } = Reduced::at::<PAIR>(v);
-        // e^(r + d) = 1 + r + (d + (r + d)^2 q(r + d)), with the first sum exact.
+        let (k, power) = v.hi.times_rounded_with_power(T::LOG2_E, T::EXP_BIAS);
+        let r = k.mul_add(T::LN2_HI, -v.hi);
+        let d = if PAIR { k.mul_add(T::LN2_LO, -v.lo) } else { k * T::LN2_LO };
+        let square = r * r;
+        let tail = polynomial_by_pairs(r, square, T::GATE_TAIL, lift);
+        // e^(r + d) = 1 + r + (r^2 q(r) + d e^r), with the first sum exact.
         let sum = r.mul_add(lift, lift);
         let dropped = r.mul_add(lift, lift - sum);
         let exponential = square.mul_add(tail, sum);
-        let rest = square.mul_add(tail, dropped + d);
+        let rest = d.mul_add(exponential, square.mul_add(tail, dropped));
         let inverse = (exponential + power).reciprocal();
         let hi = (-power).mul_add(inverse, T::ONE);
         let lo = (-power).mul_add(inverse, T::ONE - hi);
@@ -157,39 +161,5 @@ impl<T: Number> Gate<T> {
     #[inline(always)]
     pub fn slope(&self) -> Double<T> {
         self.left().multiply(self.right())
-    }
-}
-
-/// `e^-v = e^(r + d) / R` for a `v <= 0`, where `R` is a power of two.
-#[derive(Clone, Copy)]
-pub struct Reduced<T> {
-    /// `R 2^EXP_BIAS`.
-    pub power: T,
-    /// Exact, at most a little above `ln(2)/2`.
-    pub r: T,
-    /// `d 2^EXP_BIAS`.
-    pub d: T,
-    /// `(r + d)^2` ...
-    pub square: T,
-    /// ... and `q(r + d) 2^EXP_BIAS`, where `e^u = 1 + u + u^2 q(u)`.
-    pub tail: T,
-}
-
-impl<T: Number> Reduced<T> {
-    /// At `v.hi >= EXP_LOWEST` alone without `PAIR`.
-    #[inline(always)]
-    pub fn at<const PAIR: bool>(v: Double<T>) -> Self {
-        let lift = T::UNBIAS.reciprocal();
-        let (k, power) = v.hi.times_rounded_with_power(T::LOG2_E, T::EXP_BIAS);
-        let r = k.mul_add(T::LN2_HI, -v.hi);
-        let (u, d) = if PAIR {
-            let d = k.mul_add(T::LN2_LO, -v.lo);
-            (r + d, d * lift)
-        } else {
-            (k.mul_add(T::LN2_LO, r), k * (T::LN2_LO * lift))
-        };
-        let square = u * u;
-        let tail = polynomial_by_pairs(u, square, T::GATE_TAIL, lift);
-        Reduced { power, r, d, square, tail }
     }
 }

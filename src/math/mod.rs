@@ -15,7 +15,6 @@ pub mod wide;
 /// A working precision with every constant the kernels need.
 pub trait Number:
     real::Real
-    + crate::activations::mish::MishConstants
     + erf::ErfConstants
     + exp::ExpConstants
     + gate::GateConstants

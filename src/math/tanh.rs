@@ -1,9 +1,8 @@
 //! The hyperbolic tangent as a pair.
 
 use super::Number;
-use super::double::{Double, polynomial};
+use super::double::{Double, polynomial, polynomial_by_pairs};
 use super::exp::exp_decay;
-use super::gate::Reduced;
 use super::real::Real;
 
 /// Constants of the hyperbolic tangent, one set for each working precision.
@@ -94,9 +93,14 @@ pub fn tanh_pair<T: Number>(x: T) -> Double<T> {
 #[inline(always)]
 pub fn tanh_round<T: Number>(x: T) -> T {
     let distance = (-(T::TWO * x.abs())).at_least(T::EXP_LOWEST);
-    let Reduced { power, r, d, square, tail } = Reduced::at::<false>(Double::from(distance));
+    // e^(2|x|) = e^(r + d) / R, and e^u = 1 + u + u^2 q(u).
     let lift = T::UNBIAS.reciprocal();
-    let rest = square.mul_add(tail, d);
+    let (k, power) = distance.times_rounded_with_power(T::LOG2_E, T::EXP_BIAS);
+    let r = k.mul_add(T::LN2_HI, -distance);
+    let u = k.mul_add(T::LN2_LO, r);
+    let square = u * u;
+    let tail = polynomial_by_pairs(u, square, T::GATE_TAIL, lift);
+    let rest = square.mul_add(tail, k * (T::LN2_LO * lift));
     // start + r, both times 2^EXP_BIAS; start is 0 or larger than r.
     let plus = |start: T| {
         let hi = r.mul_add(lift, start);

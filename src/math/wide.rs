@@ -147,7 +147,9 @@ pub fn celu_slope<T: ExpConstants + WideConstants>(u: Double<T>, exp: Wide<T>) -
     // |u/3 + u^2 q| < 0.2, and |u^2 q| < 0.06: its rounding is 2^-3 of an ulp of the sum.
     let half = third.plus_larger(T::HALF);
     let near = u.multiply(Double { hi: half.hi, lo: half.lo + rest }.normalize());
-    let near = -near.multiply_round(u);
+    // Lifted, so that the product is rounded before it is subnormal.
+    let (lift, unlift) = (T::literal(LIFT), T::literal(1.0 / LIFT));
+    let near = -near.scale(lift).multiply_round(u.scale(lift)) * unlift * unlift;
 
     let one_less = two_sum(T::ONE, -u.hi);
     let one_less = Double { hi: one_less.hi, lo: one_less.lo - u.lo };
@@ -156,6 +158,8 @@ pub fn celu_slope<T: ExpConstants + WideConstants>(u: Double<T>, exp: Wide<T>) -
     let far = product.plus_larger(-T::ONE).round();
     T::select(u.hi > T::literal(-0.75), near, far)
 }
+
+const LIFT: f64 = (1u64 << 60) as f64;
 
 /// `1/3` as a pair.
 const THIRD: (f64, f64) = (1.0 / 3.0, 1.850371707708594e-17);

@@ -219,9 +219,9 @@ def approximation_error(
     Examples
     --------
     >>> import actgrad as ag
-    >>> error = ag.diagnostics.approximation_error("gelu_sigmoid", "gelu_tanh", -4, 4)
+    >>> error = ag.diagnostics.approximation_error("gelu_tanh", "gelu", -4, 4)
     >>> print(f"{error.max_absolute:.2e} at {abs(error.at):.3f}")
-    2.07e-02 at 2.289
+    4.73e-04 at 2.699
     """
     name = "approximation_error"
     if form not in FORMS:

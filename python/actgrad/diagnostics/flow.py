@@ -11,13 +11,16 @@ import numpy as np
 import numpy.typing as npt
 
 from actgrad.activation import Activation
-from actgrad.diagnostics._batches import blocks, elementwise, number
+from actgrad.diagnostics._batches import BLOCK, blocks, elementwise, number
 from actgrad.errors import ActgradValueError
 from actgrad.layers import real_array
 
 # 50 digits leave every float64 exact to its last bit after far more layers than there can be, and
 # the exponents do not end. Nothing is trapped: infinity times 0 is NaN.
 _CONTEXT = Context(prec=50, Emax=MAX_EMAX, Emin=MIN_EMIN, traps=[])
+# The smallest float64: all others are multiples of it.
+_UNIT = Fraction(1, 1 << 1074)
+_HALF = (1 << 26) - 1  # of a mantissa
 
 
 @dataclass(frozen=True)
@@ -280,9 +283,8 @@ class GradientFlow:
 
     Notes
     -----
-    The sum of :math:`|f'|` of a batch is taken pairwise in float64, the sums of the batches are
-    added exactly. So the means agree, to within a relative 1e-14, however the samples are split
-    into batches; the counts agree exactly.
+    Sums are exact, and a mean is rounded once: the results are the same, exactly, however the
+    samples are split into batches.
 
     Examples
     --------
@@ -317,7 +319,7 @@ class GradientFlow:
             _factors(name, "gains", self._gains, 1)
         else:
             self._gains = _factors(name, "gains", self._gains, count)
-        self._sums: list[Fraction | float] = []  # a float where it is infinite
+        self._sums: list[int | float] = []  # in units of `_UNIT`; a float where it is infinite
         self._entries: npt.NDArray[np.int64] | None = None
         self._nan: npt.NDArray[np.int64] | None = None
 
@@ -356,9 +358,9 @@ class GradientFlow:
         batch = [_sum(f, z, self.quadratic) for f, z in zip(activations, arrays, strict=True)]
         if self._entries is None or self._nan is None:
             self._entries, self._nan = np.zeros(count, np.int64), np.zeros(count, np.int64)
-            self._sums = [Fraction(0) for _ in arrays]
+            self._sums = [0] * count
         for i, (total, nan) in enumerate(batch):
-            self._sums[i] += Fraction(total) if math.isfinite(total) else total
+            self._sums[i] = _plus(self._sums[i], total)
             self._nan[i] += nan
             self._entries[i] += arrays[i].size
         return self
@@ -394,7 +396,7 @@ class GradientFlow:
         count = len(self._entries)
         seen = self._entries - self._nan
         mean = [
-            float(total / known) if known else math.nan
+            _mean(total, known) if known else math.nan
             for total, known in zip(self._sums, seen.tolist(), strict=True)
         ]
         return _flow(
@@ -454,18 +456,55 @@ def gradient_flow(
     return flow.update(pre_activations).result()
 
 
-def _sum(activation: Activation, z: npt.NDArray[Any], quadratic: bool) -> tuple[float, int]:
-    """Return the sum of |f'(z)| or f'(z)^2 over what is not NaN, and how many entries are."""
+def _plus(one: int | float, other: int | float) -> int | float:
+    """Return the sum of two integers, or infinity; they cannot be added as numbers."""
+    return one + other if isinstance(one, int) and isinstance(other, int) else math.inf
+
+
+def _mean(total: int | float, count: int) -> float:
+    return float(total * _UNIT / count) if isinstance(total, int) else total
+
+
+def _sum(activation: Activation, z: npt.NDArray[Any], quadratic: bool) -> tuple[int | float, int]:
+    """Return the sum of |f'(z)| or f'(z)^2 over what is not NaN, and how many entries are.
+
+    The sum is a number of `_UNIT`, or infinite.
+    """
     nan = 0
-    parts = []
+    total: int | float = 0
     for block in blocks(np.atleast_1d(z)):
         slope = np.abs(activation.derivative(block))
         unknown = np.isnan(slope)
         if unknown.any():
             nan += int(np.count_nonzero(unknown))
             slope = slope[~unknown]
+        slope = slope.astype(np.float64, copy=False).ravel()
         if quadratic:
-            slope = slope.astype(np.float64)
-            slope = slope * slope
-        parts.append(float(slope.sum(dtype=np.float64)))
-    return math.fsum(parts), nan
+            with np.errstate(all="ignore"):
+                slope = slope * slope
+        if np.isinf(slope).any():
+            total = math.inf
+            continue
+        for start in range(0, len(slope), BLOCK):
+            total = _plus(total, _exact_sum(slope[start : start + BLOCK]))
+    return total, nan
+
+
+def _exact_sum(numbers: npt.NDArray[np.float64]) -> int:
+    """Return the exact sum of finite numbers, none of them negative, as a number of `_UNIT`.
+
+    For each exponent the halves of the mantissas are summed. Up to 2^27 of these integers, below
+    2^26, have an exact sum in float64.
+    """
+    bits = numbers.view(np.int64)
+    exponent = (bits >> 52).astype(np.intp, copy=False)
+    count = np.bincount(exponent)
+    high = np.bincount(exponent, (bits >> 26) & _HALF)
+    low = np.bincount(exponent, bits & _HALF)
+    total = 0
+    for place in np.flatnonzero(count).tolist():
+        mantissas = (int(high[place]) << 26) + int(low[place])
+        if place:  # from the subnormals up there is a leading 1
+            mantissas = (mantissas + (int(count[place]) << 52)) << (place - 1)
+        total += mantissas
+    return total
