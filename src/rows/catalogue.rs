@@ -7,9 +7,9 @@
 use super::driver::{Loops, Shape};
 use super::functions::{
     Jacobian, LogSoftmax, LogSoftmaxBackward, LogSoftmaxBackwardFromOutput,
-    LogSoftmaxDoubleBackward, LogSoftmaxJacobian, Logsumexp, LogsumexpBackward, Mirrored,
-    RowFunction, Softmax, SoftmaxBackward, SoftmaxBackwardFromOutput, SoftmaxDoubleBackward,
-    SoftmaxJacobian, SoftminJacobian,
+    LogSoftmaxDoubleBackward, LogSoftmaxJacobian, Logsumexp, LogsumexpBackward, MAX_RESULTS,
+    RowFunction, Shares, Softmax, SoftmaxBackward, SoftmaxBackwardFromOutput,
+    SoftmaxDoubleBackward, SoftmaxJacobian,
 };
 use super::kernels::{jacobian_kernels, row_kernels};
 use crate::catalogue::FromOutput;
@@ -96,36 +96,46 @@ impl RowForm {
     }
 }
 
-const fn shape<F: RowFunction>() -> Shape {
+const fn shape<F: RowFunction>(mirrored: bool) -> Shape {
     Shape {
         gradients: F::GRADIENTS,
         scalar_gradient: F::SCALAR_GRADIENT,
         results: F::RESULTS,
+        layout: F::LAYOUT,
         weighted: F::WEIGHTED && F::RESULTS > 0,
-        references: F::REFERENCES,
-        patched: F::PATCHED,
+        keeps_in_result: F::KEEPS_IN_RESULT,
+        needs_maximum: F::NEEDS_MAXIMUM,
+        reference: F::REFERENCE,
+        outweighs: F::OUTWEIGHS,
+        padding: F::PADDING,
         jacobian: false,
+        mirrored,
+        odd: F::ODD,
+        of_output: F::OF_OUTPUT,
     }
 }
 
-fn row_loops<F: RowFunction>(level: Level) -> Loops {
+fn row_loops<F: RowFunction, const MIRRORED: bool>(level: Level) -> Loops {
     Loops {
-        shape: shape::<F>(),
+        shape: shape::<F>(MIRRORED),
         single: row_kernels::<F, f32>(level),
         double: row_kernels::<F, f64>(level),
         jacobian: None,
     }
 }
 
-fn jacobian_loops<J: Jacobian>(level: Level) -> Loops {
+fn jacobian_loops<J: Jacobian, const MIRRORED: bool>(level: Level) -> Loops {
+    // The Jacobian of softmin is the opposite of that of softmax at -x.
+    let odd = [true; MAX_RESULTS];
     Loops {
-        shape: Shape { jacobian: true, results: 1, ..shape::<J::Sums>() },
+        shape: Shape { jacobian: true, results: 1, odd, ..shape::<Shares>(MIRRORED) },
         jacobian: Some((jacobian_kernels::<J, f32>(level), jacobian_kernels::<J, f64>(level))),
-        ..row_loops::<J::Sums>(level)
+        ..row_loops::<Shares, MIRRORED>(level)
     }
 }
 
 const ULP: &str = "at most 1 ulp";
+const ULP_AND_A_HALF: &str = "at most 1.5 ulp";
 const SHARES: &str = "-inf counts for nothing: 0, and 0 in gradients. A row with NaN or inf, or of \
                       -inf only, gives NaN; so does a gradient with NaN or inf.";
 const LOGARITHMS: &str = "-inf counts for nothing and gives -inf. A row with NaN or inf, or of -inf \
@@ -165,9 +175,9 @@ pub const ROW_CATALOGUE: &[RowActivation] = &[
             RowUfunc {
                 form: RowForm::Value,
                 formula: r"S_k = \frac{e^{x_k}}{\sum_j e^{x_j}}",
-                error: ULP,
+                error: ULP_AND_A_HALF,
                 example: ["[1.0, 2.0, 4.0]", "array([0.04201007, 0.1141952 , 0.84379473])"],
-                loops: row_loops::<Softmax>,
+                loops: row_loops::<Softmax, false>,
             },
             RowUfunc {
                 form: RowForm::Backward,
@@ -177,7 +187,7 @@ pub const ROW_CATALOGUE: &[RowActivation] = &[
                     "[1.0, 0.0, 0.0], [1.0, 2.0, 4.0]",
                     "array([ 0.04024522, -0.00479735, -0.03544787])",
                 ],
-                loops: row_loops::<SoftmaxBackward>,
+                loops: row_loops::<SoftmaxBackward, false>,
             },
             RowUfunc {
                 form: RowForm::DoubleBackward,
@@ -188,7 +198,7 @@ pub const ROW_CATALOGUE: &[RowActivation] = &[
                     "(array([-0.00479735,  0.10115466, -0.09635731]), \
                      array([-0.00439427, -0.00370168,  0.00809595]))",
                 ],
-                loops: row_loops::<SoftmaxDoubleBackward>,
+                loops: row_loops::<SoftmaxDoubleBackward, false>,
             },
             RowUfunc {
                 form: RowForm::BackwardFromOutput,
@@ -198,7 +208,7 @@ pub const ROW_CATALOGUE: &[RowActivation] = &[
                     "[1.0, 0.0, 0.0], [0.25, 0.25, 0.5]",
                     "array([ 0.1875, -0.0625, -0.125 ])",
                 ],
-                loops: row_loops::<SoftmaxBackwardFromOutput>,
+                loops: row_loops::<SoftmaxBackwardFromOutput, false>,
             },
             RowUfunc {
                 form: RowForm::Jacobian,
@@ -210,7 +220,7 @@ pub const ROW_CATALOGUE: &[RowActivation] = &[
                      [-0.00479735,  0.10115466, -0.09635731],\n       \
                      [-0.03544787, -0.09635731,  0.13180518]])",
                 ],
-                loops: jacobian_loops::<SoftmaxJacobian>,
+                loops: jacobian_loops::<SoftmaxJacobian, false>,
             },
         ],
     },
@@ -227,7 +237,7 @@ pub const ROW_CATALOGUE: &[RowActivation] = &[
                 formula: r"\log S_k = x_k - \log \sum_j e^{x_j}",
                 error: ULP,
                 example: ["[1.0, 2.0, 4.0]", "array([-3.16984602, -2.16984602, -0.16984602])"],
-                loops: row_loops::<LogSoftmax>,
+                loops: row_loops::<LogSoftmax, false>,
             },
             RowUfunc {
                 form: RowForm::Backward,
@@ -237,7 +247,7 @@ pub const ROW_CATALOGUE: &[RowActivation] = &[
                     "[1.0, 0.0, 0.0], [1.0, 2.0, 4.0]",
                     "array([ 0.95798993, -0.1141952 , -0.84379473])",
                 ],
-                loops: row_loops::<LogSoftmaxBackward>,
+                loops: row_loops::<LogSoftmaxBackward, false>,
             },
             RowUfunc {
                 form: RowForm::DoubleBackward,
@@ -248,7 +258,7 @@ pub const ROW_CATALOGUE: &[RowActivation] = &[
                     "(array([-0.1141952,  0.8858048, -0.1141952]), \
                      array([ 0.00479735, -0.10115466,  0.09635731]))",
                 ],
-                loops: row_loops::<LogSoftmaxDoubleBackward>,
+                loops: row_loops::<LogSoftmaxDoubleBackward, false>,
             },
             RowUfunc {
                 form: RowForm::BackwardFromOutput,
@@ -258,7 +268,7 @@ pub const ROW_CATALOGUE: &[RowActivation] = &[
                     "[1.0, 0.0, 0.0], [-1.0, -2.0, -0.5]",
                     "array([ 0.63212056, -0.13533528, -0.60653066])",
                 ],
-                loops: row_loops::<LogSoftmaxBackwardFromOutput>,
+                loops: row_loops::<LogSoftmaxBackwardFromOutput, false>,
             },
             RowUfunc {
                 form: RowForm::Jacobian,
@@ -270,7 +280,7 @@ pub const ROW_CATALOGUE: &[RowActivation] = &[
                      [-0.04201007,  0.8858048 , -0.84379473],\n       \
                      [-0.04201007, -0.1141952 ,  0.15620527]])",
                 ],
-                loops: jacobian_loops::<LogSoftmaxJacobian>,
+                loops: jacobian_loops::<LogSoftmaxJacobian, false>,
             },
         ],
     },
@@ -286,9 +296,9 @@ pub const ROW_CATALOGUE: &[RowActivation] = &[
             RowUfunc {
                 form: RowForm::Value,
                 formula: r"S_k = \frac{e^{-x_k}}{\sum_j e^{-x_j}}",
-                error: ULP,
+                error: ULP_AND_A_HALF,
                 example: ["[1.0, 2.0, 4.0]", "array([0.70538451, 0.25949646, 0.03511903])"],
-                loops: row_loops::<Mirrored<Softmax>>,
+                loops: row_loops::<Softmax, true>,
             },
             RowUfunc {
                 form: RowForm::Backward,
@@ -298,7 +308,7 @@ pub const ROW_CATALOGUE: &[RowActivation] = &[
                     "[1.0, 0.0, 0.0], [1.0, 2.0, 4.0]",
                     "array([-0.2078172 ,  0.18304478,  0.02477242])",
                 ],
-                loops: row_loops::<Mirrored<SoftmaxBackward>>,
+                loops: row_loops::<SoftmaxBackward, true>,
             },
             RowUfunc {
                 form: RowForm::DoubleBackward,
@@ -309,14 +319,14 @@ pub const ROW_CATALOGUE: &[RowActivation] = &[
                     "(array([ 0.18304478, -0.19215805,  0.00911326]), \
                      array([ 0.07518913, -0.08804584,  0.01285671]))",
                 ],
-                loops: row_loops::<Mirrored<SoftmaxDoubleBackward>>,
+                loops: row_loops::<SoftmaxDoubleBackward, true>,
             },
             RowUfunc {
                 form: RowForm::BackwardFromOutput,
                 formula: r"-y_k (g_k - \sum_j y_j g_j)",
                 error: FROM_OUTPUT,
                 example: ["[1.0, 0.0, 0.0], [0.5, 0.25, 0.25]", "array([-0.25 ,  0.125,  0.125])"],
-                loops: row_loops::<Mirrored<SoftmaxBackwardFromOutput>>,
+                loops: row_loops::<SoftmaxBackwardFromOutput, true>,
             },
             RowUfunc {
                 form: RowForm::Jacobian,
@@ -328,7 +338,7 @@ pub const ROW_CATALOGUE: &[RowActivation] = &[
                      [ 0.18304478, -0.19215805,  0.00911326],\n       \
                      [ 0.02477242,  0.00911326, -0.03388568]])",
                 ],
-                loops: jacobian_loops::<SoftminJacobian>,
+                loops: jacobian_loops::<SoftmaxJacobian, true>,
             },
         ],
     },
@@ -347,14 +357,14 @@ pub const ROW_CATALOGUE: &[RowActivation] = &[
                         the logarithm of the sum, 2^-32 (float32) or 2^-56 (float64) of that x \
                         besides",
                 example: ["[1.0, 2.0, 4.0]", "np.float64(4.169846019556286)"],
-                loops: row_loops::<Logsumexp>,
+                loops: row_loops::<Logsumexp, false>,
             },
             RowUfunc {
                 form: RowForm::ReductionBackward,
                 formula: r"g \frac{e^{x_k}}{\sum_j e^{x_j}}",
-                error: ULP,
+                error: ULP_AND_A_HALF,
                 example: ["2.0, [1.0, 2.0, 4.0]", "array([0.08402013, 0.2283904 , 1.68758947])"],
-                loops: row_loops::<LogsumexpBackward>,
+                loops: row_loops::<LogsumexpBackward, false>,
             },
         ],
     },

@@ -3,11 +3,12 @@
 //! Rows go to the kernels 16 elements at a time, or 16 rows at a time where rows are short or lie
 //! side by side in memory; the results are the same bits. Operands in a kernel's own element type
 //! and in order go straight to it; others pass through a small buffer, a chunk at a time. Nothing
-//! as large as an operand is allocated: weights are kept for one row, or for 16, up to a bound, and
-//! computed a second time beyond it.
+//! as large as an operand is allocated: weights are kept in the place of the results, or up to a
+//! bound for one row, or for 16; else they are computed a second time.
 //!
 //! A row is read to its end before its results are written, and its results are written a chunk
-//! after that chunk was read for the last time: an output may be an input.
+//! after that chunk was read for the last time: an output may be an input. Only a function without
+//! gradients keeps weights in its result, and it does not read x again.
 
 use core::mem::{MaybeUninit, size_of};
 use std::sync::Mutex;
@@ -15,27 +16,35 @@ use std::sync::Mutex;
 use half::{bf16, f16};
 
 use super::extended::RowNumber;
-use super::functions::{MAX_GRADIENTS, MAX_OPERANDS, MAX_RESULTS};
+use super::functions::{MAX_GRADIENTS, MAX_OPERANDS, MAX_RESULTS, Reference};
 use super::kernels::{
-    Accumulator, Blocks, Extent, Group, JacobianKernels, LANES, Lanes, Plane, RUN, RowKernels,
-    segment_length,
+    Accumulator, Blocks, Group, JacobianKernels, Kept, LANES, Lanes, Layout, Part, Plane, RUN,
+    RowKernels, prefetch, segment_length,
 };
 use crate::float_status::FloatStatus;
 use crate::operands::{Element, Storage};
 use crate::threads;
 
 /// What a row function reads and writes.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Shape {
     /// Elementwise gradients before x.
     pub gradients: usize,
     /// Whether one gradient for each row comes first.
     pub scalar_gradient: bool,
     pub results: usize,
+    pub layout: Layout,
     pub weighted: bool,
-    pub references: usize,
-    pub patched: bool,
+    pub keeps_in_result: bool,
+    pub needs_maximum: bool,
+    pub reference: Reference,
+    pub outweighs: f64,
+    pub padding: f64,
     pub jacobian: bool,
+    /// Whether x and the results that are odd change their sign.
+    pub mirrored: bool,
+    pub odd: [bool; MAX_RESULTS],
+    pub of_output: bool,
 }
 
 impl Shape {
@@ -101,10 +110,51 @@ const CHUNK_ELEMENTS: usize = CHUNK * LANES;
 const GRAIN: usize = 1 << 15;
 /// A row from this length up may be split over threads itself.
 const LONG: usize = 1 << 17;
+/// Bytes of a row up to which the next is fetched meanwhile.
+const AHEAD: usize = 1 << 19;
 /// The most weights kept: planes of 128 bytes, 512 KiB.
 const KEPT_PLANES: usize = 1 << 12;
 /// Bytes of a slab.
-const SLAB: usize = 1 << 18;
+const SLAB: usize = 1 << 20;
+
+/// The parts that have blocks.
+fn used<T: RowNumber>(parts: &Parts<T>) -> &[Part<T>] {
+    if parts[0].blocks == 0 { &parts[1..] } else { &parts[..1 + usize::from(parts[1].blocks > 0)] }
+}
+
+/// Raises each maximum to another.
+fn raise<T: RowNumber>(maximum: &mut Lanes<T>, other: &Lanes<T>) {
+    for lane in 0..LANES {
+        maximum[lane] = T::select(other[lane] > maximum[lane], other[lane], maximum[lane]);
+    }
+}
+
+/// Copies fewer than 16 elements, in parts of fixed size: a call would cost more than the rest.
+///
+/// # Safety
+/// `count` elements are readable at `from` and writable at `to`, apart from each other.
+#[inline(always)]
+unsafe fn copy_short<T: Copy>(from: *const T, to: *mut T, count: usize) {
+    // SAFETY: passed on from the caller: the parts make up `count`.
+    unsafe {
+        let mut done = 0;
+        if count & 8 != 0 {
+            to.copy_from_nonoverlapping(from, 8);
+            done = 8;
+        }
+        if count & 4 != 0 {
+            to.add(done).copy_from_nonoverlapping(from.add(done), 4);
+            done += 4;
+        }
+        if count & 2 != 0 {
+            to.add(done).copy_from_nonoverlapping(from.add(done), 2);
+            done += 2;
+        }
+        if count & 1 != 0 {
+            *to.add(done) = *from.add(done);
+        }
+    }
+}
 
 /// Operands that may cross to another thread: each thread works on rows, or parts of one, of its own.
 struct Shared<T>(T);
@@ -181,11 +231,16 @@ struct Rows {
     count: usize,
 }
 
+/// Some blocks: whole ones, then the short one of a row.
+type Parts<T> = [Part<T>; 2];
+
 /// The scratch memory of one thread: some 80 KiB on its stack.
 struct Workspace<T> {
     tiles: [MaybeUninit<[T; CHUNK_ELEMENTS]>; MAX_OPERANDS + MAX_RESULTS],
-    /// Those of a run, then the sums of a segment and of the row.
-    accumulators: MaybeUninit<[Accumulator; LANES + 2]>,
+    /// The short last block of a row, of each operand.
+    tails: [Lanes<T>; MAX_OPERANDS + MAX_RESULTS],
+    /// The sums of the row, of a segment, and those of a run.
+    accumulators: MaybeUninit<[Accumulator; 2 + LANES]>,
     kept: MaybeUninit<[Plane; 2 * CHUNK]>,
     more: Vec<Plane>,
     slab: Vec<T>,
@@ -209,10 +264,11 @@ impl Slab {
     }
 }
 
-impl<T> Workspace<T> {
+impl<T: RowNumber> Workspace<T> {
     fn new() -> Workspace<T> {
         Workspace {
             tiles: [const { MaybeUninit::uninit() }; MAX_OPERANDS + MAX_RESULTS],
+            tails: [[T::ZERO; LANES]; MAX_OPERANDS + MAX_RESULTS],
             accumulators: MaybeUninit::uninit(),
             kept: MaybeUninit::uninit(),
             more: Vec::new(),
@@ -229,22 +285,23 @@ impl<T> Workspace<T> {
         self.tiles[index].as_mut_ptr().cast()
     }
 
-    /// Room for this many planes, or null where that is more than the bound, or memory is short.
-    fn keep(&mut self, planes: usize) -> *mut Plane {
+    /// Room for this many planes, unless that is more than the bound, or memory is short.
+    fn keep(&mut self, planes: usize) -> Kept {
         if planes <= 2 * CHUNK {
-            return self.kept.as_mut_ptr().cast();
+            return Kept::InPlanes(self.kept.as_mut_ptr().cast());
         }
         let missing = planes.saturating_sub(self.more.capacity());
         if planes > KEPT_PLANES || missing > 0 && self.more.try_reserve_exact(planes).is_err() {
-            return core::ptr::null_mut();
+            return Kept::Nowhere;
         }
-        self.more.as_mut_ptr()
+        Kept::InPlanes(self.more.as_mut_ptr())
     }
 }
 
-/// Places of the totals among the accumulators of a workspace.
-const SEGMENT_SUM: usize = LANES;
-const ROW_SUM: usize = LANES + 1;
+/// Places among the accumulators of a workspace: each is added to the one before it.
+const ROW_SUM: usize = 0;
+const SEGMENT_SUM: usize = 1;
+const RUN_SUM: usize = 2;
 
 impl<'a, E: Element<T>, T: RowNumber> Job<'a, E, T> {
     fn new(
@@ -289,6 +346,15 @@ impl<'a, E: Element<T>, T: RowNumber> Job<'a, E, T> {
         }
     }
 
+    fn group(&self) -> Group<T> {
+        let sign = |opposite: bool| if opposite { -T::ONE } else { T::ONE };
+        let mirrored = self.shape.mirrored;
+        Group::new(
+            sign(mirrored && !self.shape.of_output),
+            self.shape.odd.map(|odd| sign(mirrored && odd)),
+        )
+    }
+
     /// # Safety
     /// As [`compute`], like all of these.
     unsafe fn run(&self) {
@@ -299,22 +365,23 @@ impl<'a, E: Element<T>, T: RowNumber> Job<'a, E, T> {
             } else if self.jacobian.is_some() {
                 self.run_jacobians();
             } else if self.length >= LONG && self.rows < 2 * threads::limit() && !self.by_rows {
-                for row in 0..self.rows {
-                    self.run_long(row);
+                let (mut workspace, mut group) = (Workspace::new(), self.group());
+                for first in 0..self.rows {
+                    self.run_rows(&mut workspace, &mut group, Rows { first, count: 1 }, true);
                 }
             } else {
                 let lanes = if self.by_rows { LANES } else { 1 };
                 let together = lanes * self.groups_in_slab().max(1);
                 let units = self.rows.div_ceil(together);
                 self.split(units, together * self.length, |job, workspace, first, count| {
-                    let mut group = Group::new();
+                    let mut group = job.group();
                     for unit in first..first + count {
                         let first = unit * together;
                         let last = job.rows.min(first + together);
                         job.fill_slab(workspace, first, last);
                         for first in (first..last).step_by(lanes) {
                             let rows = Rows { first, count: lanes.min(last - first) };
-                            job.run_rows(workspace, &mut group, rows);
+                            job.run_rows(workspace, &mut group, rows, false);
                         }
                         job.empty_slab(workspace, first, last);
                     }
@@ -329,7 +396,7 @@ impl<'a, E: Element<T>, T: RowNumber> Job<'a, E, T> {
     /// step would fetch them again. Copied for a few groups at once, lines come and go in order.
     fn groups_in_slab(&self) -> usize {
         let group = self.slots() * self.length * LANES * size_of::<T>();
-        if self.by_rows && self.blocks > CHUNK { (SLAB / group).min(4) } else { 0 }
+        if self.by_rows && self.blocks > CHUNK { (SLAB / group).min(8) } else { 0 }
     }
 
     /// Operands in a slab: the inputs, x last, and results that lie side by side.
@@ -355,32 +422,67 @@ impl<'a, E: Element<T>, T: RowNumber> Job<'a, E, T> {
         }
         workspace.in_slab = Some(slab);
         let start = workspace.slab.as_mut_ptr();
-        self.each_chunk(first, last, |rows, chunk, next| {
-            for slot in 0..=self.shape.gradients {
-                let index = if slot == self.shape.gradients { MAX_GRADIENTS } else { slot };
-                // SAFETY: see above; the slab has room for all groups of all operands.
-                unsafe {
-                    let to = start.add(slab.place(slot, rows, chunk));
-                    self.read_tile(&self.inputs[index], rows, chunk, next, to);
+        for slot in 0..=self.shape.gradients {
+            let index = if slot == self.shape.gradients { MAX_GRADIENTS } else { slot };
+            let operand = &self.inputs[index];
+            // SAFETY: see above; the slab has room for all groups of all operands.
+            unsafe {
+                if self.inputs_in_blocks[index] && (last - first).is_multiple_of(LANES) {
+                    self.each_line(first, last, operand, |rows, element, line: *mut T| {
+                        let to = start.add(slab.place(slot, rows, element));
+                        to.copy_from_nonoverlapping(line, LANES);
+                    });
+                    continue;
                 }
+                self.each_chunk(first, last, |rows, chunk, next| {
+                    let to = start.add(slab.place(slot, rows, chunk));
+                    self.read_tile(operand, rows, chunk, next, to);
+                });
             }
-        });
+        }
+    }
+
+    /// Calls `act(rows, element, line)` for one element of each whole group of rows after the other:
+    /// those of an element lie side by side.
+    fn each_line(
+        &self,
+        first: usize,
+        last: usize,
+        operand: &RowOperand,
+        act: impl Fn(Rows, usize, *mut T),
+    ) {
+        for element in 0..self.length {
+            for first in (first..last).step_by(LANES) {
+                let line = operand.at(first, element).cast::<T>();
+                for part in 0..LANES * size_of::<T>() / 64 {
+                    prefetch(operand.at(first, element + 8).wrapping_add(64 * part));
+                }
+                act(Rows { first, count: LANES }, element, line);
+            }
+        }
     }
 
     /// Writes results from the slab, if they are there.
     unsafe fn empty_slab(&self, workspace: &mut Workspace<T>, first: usize, last: usize) {
         let Some(slab) = workspace.in_slab.filter(|_| self.results_in_slab()) else { return };
         let start = workspace.slab.as_mut_ptr();
-        self.each_chunk(first, last, |rows, chunk, next| {
-            for k in 0..self.shape.results {
-                let slot = self.shape.gradients + 1 + k;
-                // SAFETY: see above; the results were written to the slab.
-                unsafe {
-                    let from = start.add(slab.place(slot, rows, chunk));
-                    self.write_tile(&self.outputs[k], rows, chunk, next, from);
+        for k in 0..self.shape.results {
+            let (operand, slot) = (&self.outputs[k], self.shape.gradients + 1 + k);
+            // SAFETY: see above; the results were written to the slab.
+            unsafe {
+                if self.outputs_in_blocks[k] && (last - first).is_multiple_of(LANES) {
+                    self.each_line(first, last, operand, |rows, element, line: *mut T| {
+                        let from = start.add(slab.place(slot, rows, element));
+                        line.copy_from_nonoverlapping(from, LANES);
+                    });
+                    continue;
                 }
+                self.each_chunk(first, last, |rows, chunk, next| {
+                    let from = start.add(slab.place(slot, rows, chunk));
+                    self.write_tile(operand, rows, chunk, next, from);
+                });
             }
-        });
+        }
     }
 
     /// Calls `act(rows, chunk, next)` for each chunk of each group of rows, chunk by chunk.
@@ -423,15 +525,14 @@ impl<'a, E: Element<T>, T: RowNumber> Job<'a, E, T> {
         }
     }
 
-    /// The extent of blocks `start` up to `end`.
-    fn extent(&self, start: usize, end: usize) -> Extent {
-        let last = if self.by_rows { LANES } else { LANES.min(self.length - (end - 1) * LANES) };
-        Extent { blocks: end - start, last }
-    }
-
     /// Whether these rows fill the lanes of their blocks.
     fn fills_blocks(&self, rows: Rows) -> bool {
         !self.by_rows || rows.count == LANES
+    }
+
+    /// Elements of the short last block of a row; 0 where it is whole.
+    fn short(&self) -> usize {
+        if self.by_rows { 0 } else { self.length % LANES }
     }
 
     /// Block `start` and those after it of an operand that lies in blocks.
@@ -442,218 +543,320 @@ impl<'a, E: Element<T>, T: RowNumber> Job<'a, E, T> {
         Blocks { pointer: operand.at(rows.first, element).cast(), stride }
     }
 
-    /// Blocks `start` up to `end` of an input: in place, or read into its tile.
-    unsafe fn input(
-        &self,
-        workspace: &mut Workspace<T>,
-        index: usize,
-        rows: Rows,
-        start: usize,
-        end: usize,
-    ) -> Blocks<T> {
-        if let Some(slab) = workspace.in_slab {
-            let slot = index.min(self.shape.gradients);
-            let place = slab.place(slot, rows, start);
-            let pointer = workspace.slab.as_mut_ptr().wrapping_add(place);
-            return Blocks { pointer, stride: LANES as isize };
-        }
-        let operand = &self.inputs[index];
-        if self.inputs_in_blocks[index] && self.fills_blocks(rows) {
-            return self.in_place(operand, rows, start);
-        }
-        let pointer = workspace.tile(index);
-        // SAFETY: see above; a tile has room for a chunk.
-        unsafe { self.read_tile(operand, rows, start, end, pointer) };
-        Blocks { pointer, stride: LANES as isize }
-    }
-
-    /// Blocks `start` up to `end` of all inputs.
-    unsafe fn all_inputs(
+    /// Blocks `start` up to `end`, at most a chunk, of every operand: in place, in the slab, or in
+    /// tiles, into which inputs are read.
+    unsafe fn parts(
         &self,
         workspace: &mut Workspace<T>,
         rows: Rows,
         start: usize,
         end: usize,
-    ) -> [Blocks<T>; MAX_OPERANDS] {
-        let mut blocks = [Blocks::NONE; MAX_OPERANDS];
+        parts: &mut Parts<T>,
+    ) {
+        let short = if end == self.blocks { self.short() } else { 0 };
+        let whole = end - start - usize::from(short > 0);
+        parts[0].blocks = whole;
+        parts[1].blocks = usize::from(short > 0);
+        let slab = workspace.in_slab;
         for index in (0..self.shape.gradients).chain([MAX_GRADIENTS]) {
-            // SAFETY: see above.
-            blocks[index] = unsafe { self.input(workspace, index, rows, start, end) };
-        }
-        blocks
-    }
-
-    /// One row, or up to 16; the group is scratch.
-    unsafe fn run_rows(&self, workspace: &mut Workspace<T>, group: &mut Group<T>, rows: Rows) {
-        let blocks = self.blocks;
-        group.maximum = [-T::INFINITY; LANES];
-        // SAFETY: see above.
-        unsafe {
-            if blocks <= CHUNK {
-                self.run_chunk(workspace, group, rows);
-                return;
-            }
-            self.maximum(workspace, rows, 0, blocks, &mut group.maximum);
-            self.spread_maximum(group);
-            let largest = self.find(workspace, rows, group);
-            self.refer(rows, largest, group);
-            let kept = match self.shape.weighted {
-                true => workspace.keep(self.kernels.planes * blocks),
-                false => core::ptr::null_mut(),
-            };
-            let total = self.sums(workspace, rows, group, kept);
-            self.finish(total, group);
-            if self.shape.results > 0 && group.has_valid(rows.count) {
-                self.results(workspace, rows, 0, blocks, group, kept);
-            }
-            self.complete(workspace, rows, group, largest);
-        }
-    }
-
-    /// [`run_rows`](Self::run_rows) for rows of no more than a chunk: all steps in one.
-    unsafe fn run_chunk(&self, workspace: &mut Workspace<T>, group: &mut Group<T>, rows: Rows) {
-        let extent = self.extent(0, self.blocks);
-        let whole = if self.by_rows { self.kernels.whole_of_rows } else { self.kernels.whole };
-        // SAFETY: see above; a chunk is one run at most, and there is room for its weights.
-        unsafe {
-            let operands = self.all_inputs(workspace, rows, 0, self.blocks);
-            let outputs = self.outputs(workspace, rows, 0);
-            if self.shape.scalar_gradient {
-                self.refer(rows, [0; LANES], group);
-            }
-            let kept = workspace.kept.as_mut_ptr().cast::<Plane>();
-            whole(extent, &operands, group, kept, workspace.accumulator(0), &outputs);
-            if self.shape.results == 0 {
-                for lane in 0..rows.count {
-                    self.write(&self.outputs[0], rows.first + lane, 0, group.value[lane]);
+            let operand = &self.inputs[index];
+            let mut tail = None;
+            let blocks = if let Some(slab) = slab {
+                let place = slab.place(index.min(self.shape.gradients), rows, start);
+                let pointer = workspace.slab.as_mut_ptr().wrapping_add(place);
+                Blocks { pointer, stride: LANES as isize }
+            } else if self.inputs_in_blocks[index] && self.fills_blocks(rows) {
+                let blocks = self.in_place(operand, rows, start);
+                if short > 0 {
+                    let lanes = &mut workspace.tails[index];
+                    // SAFETY: see above: the last block has so many elements.
+                    unsafe {
+                        *lanes = [self.padding(index); LANES];
+                        copy_short(blocks.at(whole), lanes.as_mut_ptr(), short);
+                    }
+                    tail = Some(lanes.as_mut_ptr());
                 }
-            }
-            self.deliver(workspace, rows, 0, self.blocks);
-        }
-    }
-
-    /// A long row, each step split over threads.
-    unsafe fn run_long(&self, row: usize) {
-        let rows = Rows { first: row, count: 1 };
-        let blocks = self.blocks;
-        let segment_blocks = self.segment_blocks;
-        let segments = blocks.div_ceil(segment_blocks);
-        let range = |segment: usize, count: usize| {
-            (segment * segment_blocks, blocks.min((segment + count) * segment_blocks))
-        };
-        let elements = segment_blocks * LANES;
-        let mut group = Group::<T>::new();
-        let mut parts = Vec::<Accumulator>::new();
-        if parts.try_reserve_exact(segments).is_err() {
-            // SAFETY: see above.
-            unsafe { self.run_rows(&mut Workspace::new(), &mut group, rows) };
-            return;
-        }
-        // SAFETY: see above; each thread writes results of its own segments.
-        unsafe {
-            let maximum = Mutex::new(group.maximum);
-            self.split(segments, elements, |job, workspace, first, count| {
-                let (start, end) = range(first, count);
-                let mut highest = [-T::INFINITY; LANES];
-                job.maximum(workspace, rows, start, end, &mut highest);
-                if let Ok(mut maximum) = maximum.lock() {
-                    for lane in 0..LANES {
-                        maximum[lane] = if highest[lane] > maximum[lane] {
-                            highest[lane]
-                        } else {
-                            maximum[lane]
-                        };
+                blocks
+            } else {
+                let pointer = workspace.tile(index);
+                // SAFETY: see above; a tile has room for a chunk.
+                unsafe {
+                    self.read_tile(operand, rows, start, end, pointer);
+                    for lane in short..if short > 0 { LANES } else { 0 } {
+                        *pointer.add(whole * LANES + lane) = self.padding(index);
                     }
                 }
-            });
-            group.maximum = maximum.into_inner().unwrap_or([T::NAN; LANES]);
-            self.spread_maximum(&mut group);
-            let largest = self.find(&mut Workspace::new(), rows, &group);
-            self.refer(rows, largest, &mut group);
+                Blocks { pointer, stride: LANES as isize }
+            };
+            parts[0].operands[index] = blocks;
+            parts[1].operands[index].pointer = tail.unwrap_or(blocks.at(whole));
+        }
+        for k in 0..self.shape.results {
+            let mut tail = None;
+            let blocks = if let Some(slab) = slab.filter(|_| self.results_in_slab()) {
+                let place = slab.place(self.shape.gradients + 1 + k, rows, start);
+                let pointer = workspace.slab.as_mut_ptr().wrapping_add(place);
+                Blocks { pointer, stride: LANES as isize }
+            } else if self.outputs_in_blocks[k] && self.fills_blocks(rows) {
+                tail = Some(workspace.tails[MAX_OPERANDS + k].as_mut_ptr());
+                self.in_place(&self.outputs[k], rows, start)
+            } else {
+                let pointer = workspace.tile(MAX_OPERANDS + k);
+                Blocks { pointer, stride: LANES as isize }
+            };
+            parts[0].results[k] = blocks;
+            parts[1].results[k].pointer = tail.unwrap_or(blocks.at(whole));
+        }
+        let x = &self.inputs[MAX_GRADIENTS];
+        let near = x.row_stride.unsigned_abs() <= AHEAD && rows.first + 1 < self.rows;
+        parts[0].ahead = if near { x.row_stride } else { 0 };
+    }
 
-            let places = Shared(parts.as_mut_ptr());
-            self.split(segments, elements, |job, workspace, first, count| {
-                let Shared(places) = &places;
-                for segment in first..first + count {
-                    let (start, end) = range(segment, 1);
-                    let kept = core::ptr::null_mut();
-                    let part = job.segment_sums(workspace, rows, start, end, &group, kept);
-                    places.add(segment).copy_from_nonoverlapping(part, 1);
-                }
-            });
-            let total = parts.as_mut_ptr();
-            for segment in 1..segments {
-                (self.kernels.add)(total, total.add(segment));
+    /// The parts there are already, or else [`parts`](Self::parts) in the room given.
+    unsafe fn parts_in<'b>(
+        &self,
+        workspace: &mut Workspace<T>,
+        rows: Rows,
+        start: usize,
+        end: usize,
+        single: Option<&'b Parts<T>>,
+        room: &'b mut Parts<T>,
+    ) -> &'b Parts<T> {
+        if let Some(parts) = single {
+            return parts;
+        }
+        // SAFETY: see above.
+        unsafe { self.parts(workspace, rows, start, end, room) };
+        room
+    }
+
+    /// What fills up the last block of an input.
+    fn padding(&self, index: usize) -> T {
+        match index {
+            MAX_GRADIENTS if self.shape.mirrored && !self.shape.of_output => {
+                T::literal(-self.shape.padding)
             }
-            self.finish(total, &mut group);
-            if self.shape.results > 0 && group.valid[0] {
-                self.split(segments, elements, |job, workspace, first, count| {
-                    let (start, end) = range(first, count);
-                    let kept = core::ptr::null_mut();
-                    job.results(workspace, rows, start, end, &group, kept);
-                });
-            }
-            self.complete(&mut Workspace::new(), rows, &group, largest);
+            MAX_GRADIENTS => T::literal(self.shape.padding),
+            _ => T::ZERO,
         }
     }
 
-    /// The maximum of x in each lane over some blocks.
+    /// One row, or up to 16, of which each step may be split over threads; the group is scratch.
+    unsafe fn run_rows(
+        &self,
+        workspace: &mut Workspace<T>,
+        group: &mut Group<T>,
+        rows: Rows,
+        split: bool,
+    ) {
+        let blocks = self.blocks;
+        // SAFETY: see above; each thread writes results of its own segments.
+        unsafe {
+            // The operands are at hand for all steps where a row is one chunk.
+            let mut parts = [Part::NONE; 2];
+            let single = blocks <= CHUNK;
+            if single {
+                self.parts(workspace, rows, 0, blocks, &mut parts);
+            }
+            let single = single.then_some(&parts);
+            let unless_outweighed = self.shape.reference == Reference::FirstUnlessOutweighed;
+            // Of 16 short rows at hand, one is likely to be outweighed.
+            let at_once = unless_outweighed && self.by_rows && single.is_some();
+            group.maximum = [-T::INFINITY; LANES];
+            if self.shape.needs_maximum || at_once {
+                self.row_maximum(workspace, rows, single, group, split);
+            }
+            self.refer(workspace, rows, single, group, !unless_outweighed || at_once);
+            let kept = self.kept(workspace, rows);
+            self.row_sums(workspace, rows, single, group, kept, split);
+            let outweighed = group.count[..rows.count].iter().any(|&count| count > 0.0);
+            if unless_outweighed && outweighed && !at_once {
+                self.row_maximum(workspace, rows, single, group, split);
+                self.refer(workspace, rows, single, group, true);
+                self.row_sums(workspace, rows, single, group, kept, split);
+            }
+            if self.shape.results > 0 && split {
+                let known = *group;
+                self.split_segments(|job, workspace, start, end| {
+                    let kept = job.kept(workspace, rows);
+                    if kept == Kept::InResult && end == blocks && job.short() > 0 {
+                        let from = job.outputs[0].at(rows.first, job.length - job.short());
+                        let to = workspace.tails[MAX_OPERANDS].as_mut_ptr();
+                        copy_short(from.cast(), to, job.short());
+                    }
+                    job.results(workspace, rows, start, end, None, &known, kept);
+                });
+            } else if self.shape.results > 0 {
+                self.results(workspace, rows, 0, blocks, single, group, kept);
+            }
+            self.complete(workspace, rows, group);
+        }
+    }
+
+    /// The maximum of each row.
+    unsafe fn row_maximum(
+        &self,
+        workspace: &mut Workspace<T>,
+        rows: Rows,
+        single: Option<&Parts<T>>,
+        group: &mut Group<T>,
+        split: bool,
+    ) {
+        // SAFETY: see above.
+        unsafe {
+            match single {
+                Some(parts) => (self.kernels.common.maximum)(used(parts), group, !self.by_rows),
+                None if split => self.split_maximum(rows, group),
+                None => self.maximum(workspace, rows, 0, self.blocks, group),
+            }
+        }
+    }
+
+    /// The maximum of a row, split over threads.
+    #[inline(never)]
+    unsafe fn split_maximum(&self, rows: Rows, group: &mut Group<T>) {
+        let whole = Mutex::new(*group);
+        // SAFETY: see above.
+        unsafe {
+            self.split_segments(|job, workspace, start, end| {
+                let mut group = job.group();
+                job.maximum(workspace, rows, start, end, &mut group);
+                if let Ok(mut whole) = whole.lock() {
+                    raise(&mut whole.maximum, &group.maximum);
+                }
+            });
+            *group = whole.into_inner().unwrap_or(*group);
+            (self.kernels.common.maximum)(&[], group, true);
+        }
+    }
+
+    /// The sums of each row, and its constants.
+    unsafe fn row_sums(
+        &self,
+        workspace: &mut Workspace<T>,
+        rows: Rows,
+        single: Option<&Parts<T>>,
+        group: &mut Group<T>,
+        kept: Kept,
+        split: bool,
+    ) {
+        let (blocks, segment) = (self.blocks, self.segment_blocks);
+        let segments = blocks.div_ceil(segment);
+        let mut sums = Vec::<Accumulator>::new();
+        let wanted = split;
+        let split = split && sums.try_reserve_exact(segments).is_ok();
+        // SAFETY: see above; each segment has a place for its sums.
+        unsafe {
+            if split {
+                let places = Shared(sums.as_mut_ptr());
+                let known = *group;
+                self.split_segments(|job, workspace, start, end| {
+                    let Shared(places) = &places;
+                    let kept = job.kept(workspace, rows);
+                    for start in (start..end).step_by(segment) {
+                        let end = end.min(start + segment);
+                        let sum = job.segment_sums(workspace, rows, start, end, None, &known, kept);
+                        places.add(start / segment).copy_from_nonoverlapping(sum, 1);
+                    }
+                    if kept == Kept::InResult {
+                        job.deliver(workspace, rows, start, end);
+                    }
+                });
+            }
+            let mut total = core::ptr::null_mut();
+            for start in (0..blocks).step_by(segment) {
+                let end = blocks.min(start + segment);
+                total = if split {
+                    sums.as_mut_ptr().add(start / segment)
+                } else {
+                    self.segment_sums(workspace, rows, start, end, single, group, kept)
+                };
+                if segments > 1 {
+                    total = self.add(workspace, ROW_SUM, total, start == 0);
+                }
+            }
+            if wanted && !split && kept == Kept::InResult {
+                self.deliver(workspace, rows, 0, blocks);
+            }
+            (self.kernels.finish)(total, group);
+        }
+    }
+
+    /// Does work on segments of a row, from one block up to another, on threads.
+    unsafe fn split_segments(&self, work: impl Fn(&Self, &mut Workspace<T>, usize, usize) + Sync) {
+        let (blocks, segment) = (self.blocks, self.segment_blocks);
+        // SAFETY: see above.
+        unsafe {
+            self.split(
+                blocks.div_ceil(segment),
+                segment * LANES,
+                |job, workspace, first, count| {
+                    let end = blocks.min((first + count) * segment);
+                    work(job, workspace, first * segment, end);
+                },
+            );
+        }
+    }
+
+    /// Where the weights of some rows are kept.
+    fn kept(&self, workspace: &mut Workspace<T>, rows: Rows) -> Kept {
+        let in_place = self.outputs_in_blocks[0] && self.fills_blocks(rows);
+        let in_slab = workspace.in_slab.is_some() && self.results_in_slab();
+        if self.shape.keeps_in_result {
+            let stays = in_place || in_slab || self.blocks <= CHUNK;
+            return if stays { Kept::InResult } else { Kept::Nowhere };
+        }
+        match self.shape.weighted && (self.by_rows || self.length < LONG) {
+            true => workspace.keep(self.kernels.common.planes * self.blocks),
+            false => Kept::Nowhere,
+        }
+    }
+
+    /// The maximum of x in each lane over some blocks; of one row, to its end, in all lanes.
     unsafe fn maximum(
         &self,
         workspace: &mut Workspace<T>,
         rows: Rows,
         start: usize,
         end: usize,
-        maximum: &mut Lanes<T>,
+        group: &mut Group<T>,
     ) {
-        let mut chunk = start;
-        while chunk < end {
+        let mut parts = [Part::NONE; 2];
+        for chunk in (start..end).step_by(CHUNK) {
             let next = end.min(chunk + CHUNK);
+            let spread = !self.by_rows && next == self.blocks;
             // SAFETY: see above.
             unsafe {
-                let x = self.input(workspace, MAX_GRADIENTS, rows, chunk, next);
-                (self.kernels.maximum)(self.extent(chunk, next), x, maximum);
-            }
-            chunk = next;
-        }
-    }
-
-    /// For one row, makes the maximum that of all lanes.
-    fn spread_maximum(&self, group: &mut Group<T>) {
-        if self.by_rows {
-            return;
-        }
-        let mut maximum = group.maximum;
-        for half in [8, 4, 2, 1] {
-            for lane in 0..half {
-                let (a, b) = (maximum[lane], maximum[lane + half]);
-                maximum[lane] = T::select(b > a, b, a);
+                self.parts(workspace, rows, chunk, next, &mut parts);
+                (self.kernels.common.maximum)(used(&parts), group, spread);
             }
         }
-        group.maximum = [maximum[0]; LANES];
     }
 
-    fn needs_largest(&self) -> bool {
-        self.shape.references > 0 || self.shape.patched
-    }
-
-    /// Where each row's first largest element is, if that is needed; 0 where there is none.
+    /// Where each row's first largest element is; 0 where there is none.
     unsafe fn find(
         &self,
         workspace: &mut Workspace<T>,
         rows: Rows,
+        single: Option<&Parts<T>>,
         group: &Group<T>,
     ) -> Lanes<usize> {
+        let mut parts = [Part::NONE; 2];
         let mut largest = [usize::MAX; LANES];
-        let mut chunk = 0;
-        while chunk < self.blocks && self.needs_largest() && largest.contains(&usize::MAX) {
-            let next = self.blocks.min(chunk + CHUNK);
+        for chunk in (0..self.blocks).step_by(CHUNK) {
+            let mut start = chunk;
             // SAFETY: see above.
             unsafe {
-                let x = self.input(workspace, MAX_GRADIENTS, rows, chunk, next);
-                self.find_in(self.extent(chunk, next), x, chunk, &group.maximum, &mut largest);
+                let next = self.blocks.min(chunk + CHUNK);
+                let parts = self.parts_in(workspace, rows, chunk, next, single, &mut parts);
+                for part in used(parts) {
+                    self.find_in(part, start, group, &mut largest);
+                    start += part.blocks;
+                }
             }
-            chunk = next;
+            if !largest.contains(&usize::MAX) {
+                break;
+            }
         }
         largest.map(|index| if index == usize::MAX { 0 } else { index })
     }
@@ -661,15 +864,14 @@ impl<'a, E: Element<T>, T: RowNumber> Job<'a, E, T> {
     /// Where the first largest elements are, for rows that have none before block `start`.
     unsafe fn find_in(
         &self,
-        extent: Extent,
-        x: Blocks<T>,
+        part: &Part<T>,
         start: usize,
-        maximum: &Lanes<T>,
+        group: &Group<T>,
         largest: &mut Lanes<usize>,
     ) {
         let mut found = [-T::ONE; LANES];
         // SAFETY: see above.
-        unsafe { (self.kernels.find)(extent, x, maximum, &mut found) };
+        unsafe { (self.kernels.common.find)(part, group, &mut found) };
         for lane in 0..LANES {
             if found[lane] >= T::ZERO && largest[lane] == usize::MAX {
                 let block = start + found[lane].to_index();
@@ -681,17 +883,32 @@ impl<'a, E: Element<T>, T: RowNumber> Job<'a, E, T> {
         }
     }
 
-    /// Reads the gradients that all elements refer to.
-    unsafe fn refer(&self, rows: Rows, largest: Lanes<usize>, group: &mut Group<T>) {
-        if self.shape.references == 0 && !self.shape.scalar_gradient {
-            return;
-        }
+    /// Reads the gradients that all elements refer to: those of the largest element, or of the first.
+    unsafe fn refer(
+        &self,
+        workspace: &mut Workspace<T>,
+        rows: Rows,
+        single: Option<&Parts<T>>,
+        group: &mut Group<T>,
+        of_largest: bool,
+    ) {
+        let element = match self.shape.reference {
+            Reference::None if !self.shape.scalar_gradient => return,
+            Reference::None => [0; LANES],
+            // SAFETY: see above.
+            _ if of_largest => unsafe { self.find(workspace, rows, single, group) },
+            _ => [0; LANES],
+        };
+        let unless_outweighed = self.shape.reference == Reference::FirstUnlessOutweighed;
+        let outweighs = T::literal(self.shape.outweighs);
         for lane in 0..if self.by_rows { LANES } else { 1 } {
             let row = rows.first + lane.min(rows.count - 1);
+            let outweighed = group.maximum[lane] > outweighs;
+            let element = if unless_outweighed && !outweighed { 0 } else { element[lane] };
             // SAFETY: see above; the elements are of the rows.
             unsafe {
-                for k in 0..self.shape.references {
-                    group.reference[k][lane] = self.read(&self.inputs[k], row, largest[lane]);
+                for k in 0..self.shape.gradients {
+                    group.reference[k][lane] = self.read(&self.inputs[k], row, element);
                 }
                 if self.shape.scalar_gradient {
                     group.reference[0][lane] = self.read(&self.scalar, row, 0);
@@ -704,236 +921,147 @@ impl<'a, E: Element<T>, T: RowNumber> Job<'a, E, T> {
     }
 
     /// The sums over a segment, or the part of one there is.
+    #[allow(clippy::too_many_arguments)]
     unsafe fn segment_sums(
         &self,
         workspace: &mut Workspace<T>,
         rows: Rows,
         start: usize,
         end: usize,
+        single: Option<&Parts<T>>,
         group: &Group<T>,
-        kept: *mut Plane,
-    ) -> *const Accumulator {
-        let accumulators = workspace.accumulator(0);
-        let mut total = workspace.accumulator(SEGMENT_SUM);
-        let mut run = start;
-        while run < end {
+        kept: Kept,
+    ) -> *mut Accumulator {
+        let (common, layout) = (&self.kernels.common, self.shape.layout);
+        let sums = if self.by_rows { self.kernels.sums_of_rows } else { self.kernels.sums };
+        let mut total = workspace.accumulator(RUN_SUM);
+        let mut parts = [Part::NONE; 2];
+        for run in (start..end).step_by(self.run_blocks) {
             let run_end = end.min(run + self.run_blocks);
-            let mut chunk = run;
+            let accumulators = workspace.accumulator(RUN_SUM);
             // SAFETY: see above; there is room for the weights of all blocks, and 16 accumulators.
             unsafe {
-                while chunk < run_end {
+                for chunk in (run..run_end).step_by(CHUNK) {
                     let next = run_end.min(chunk + CHUNK);
-                    let operands = self.all_inputs(workspace, rows, chunk, next);
-                    let extent = self.extent(chunk, next);
+                    let parts = self.parts_in(workspace, rows, chunk, next, single, &mut parts);
                     let kept = self.kept_from(kept, chunk);
-                    self.run_sums(extent, &operands, group, kept, accumulators, chunk == run);
-                    chunk = next;
+                    sums(used(parts), group, kept, accumulators, chunk == run);
                 }
-                self.fold(accumulators, run_end - run);
-                total = self.add(total, accumulators, run == start, run_end == end);
+                if self.by_rows {
+                    (common.fold)(layout, accumulators, LANES.min(run_end - run));
+                } else {
+                    (common.fold_lanes)(layout, accumulators);
+                }
+                if run > start || run_end < end {
+                    total = self.add(workspace, SEGMENT_SUM, accumulators, run == start);
+                }
             }
-            run = run_end;
         }
         total
-    }
-
-    /// Adds the terms of some blocks of a run to its accumulators.
-    unsafe fn run_sums(
-        &self,
-        extent: Extent,
-        operands: &[Blocks<T>; MAX_OPERANDS],
-        group: &Group<T>,
-        kept: *mut Plane,
-        accumulators: *mut Accumulator,
-        fresh: bool,
-    ) {
-        let sums = if self.by_rows { self.kernels.sums_of_rows } else { self.kernels.sums };
-        // SAFETY: see above.
-        unsafe { sums(extent, operands, group, kept, accumulators, fresh) };
-    }
-
-    /// The sum of a run, left in its first accumulator.
-    unsafe fn fold(&self, accumulators: *mut Accumulator, blocks: usize) {
-        // SAFETY: see above.
-        unsafe {
-            if self.by_rows {
-                (self.kernels.fold)(accumulators, LANES.min(blocks));
-            } else {
-                (self.kernels.fold_lanes)(accumulators);
-            }
-        }
     }
 
     /// The weights kept from a block on.
-    fn kept_from(&self, kept: *mut Plane, block: usize) -> *mut Plane {
-        if kept.is_null() { kept } else { kept.wrapping_add(self.kernels.planes * block) }
-    }
-
-    /// The sums over the rows.
-    unsafe fn sums(
-        &self,
-        workspace: &mut Workspace<T>,
-        rows: Rows,
-        group: &Group<T>,
-        kept: *mut Plane,
-    ) -> *const Accumulator {
-        let mut total = workspace.accumulator(ROW_SUM);
-        let mut start = 0;
-        while start < self.blocks {
-            let end = self.blocks.min(start + self.segment_blocks);
-            // SAFETY: see above.
-            unsafe {
-                let part = self.segment_sums(workspace, rows, start, end, group, kept);
-                total = self.add(total, part.cast_mut(), start == 0, end == self.blocks);
+    fn kept_from(&self, kept: Kept, block: usize) -> Kept {
+        match kept {
+            Kept::InPlanes(planes) => {
+                Kept::InPlanes(planes.wrapping_add(self.kernels.common.planes * block))
             }
-            start = end;
+            _ => kept,
         }
-        total
     }
 
-    /// `total += part`, where the first part is the total so far; the total, or the only part.
+    /// `total += part`, or the part where it is the first; returns the total.
     unsafe fn add(
         &self,
-        total: *mut Accumulator,
-        part: *mut Accumulator,
+        workspace: &mut Workspace<T>,
+        total: usize,
+        part: *const Accumulator,
         first: bool,
-        last: bool,
     ) -> *mut Accumulator {
-        // SAFETY: see above.
+        let (to, next) = (workspace.accumulator(total), workspace.accumulator(total + 1));
+        // SAFETY: see above; an accumulator is added to the one before it.
         unsafe {
-            match (first, last) {
-                (true, true) => return part,
-                (true, false) => total.copy_from_nonoverlapping(part, 1),
-                _ => (self.kernels.add)(total, part),
+            if first {
+                to.copy_from_nonoverlapping(part, 1);
+            } else {
+                next.copy_from(part, 1);
+                (self.kernels.common.fold)(self.shape.layout, to, 2);
             }
         }
-        total
-    }
-
-    /// The constants of the group.
-    unsafe fn finish(&self, total: *const Accumulator, group: &mut Group<T>) {
-        let finish = if self.by_rows { self.kernels.finish_rows } else { self.kernels.finish };
-        // SAFETY: see above.
-        unsafe { finish(total, group) };
+        to
     }
 
     /// The results of some blocks.
+    #[allow(clippy::too_many_arguments)]
     unsafe fn results(
         &self,
         workspace: &mut Workspace<T>,
         rows: Rows,
         start: usize,
         end: usize,
+        single: Option<&Parts<T>>,
         group: &Group<T>,
-        kept: *mut Plane,
+        kept: Kept,
     ) {
-        let mut chunk = start;
-        while chunk < end {
+        let mut parts = [Part::NONE; 2];
+        for chunk in (start..end).step_by(CHUNK) {
             let next = end.min(chunk + CHUNK);
-            let extent = self.extent(chunk, next);
-            let kept = self.kept_from(kept, chunk);
             // SAFETY: see above.
             unsafe {
-                let operands = self.all_inputs(workspace, rows, chunk, next);
-                self.results_of(workspace, rows, chunk, &operands, extent, group, kept);
+                let parts = self.parts_in(workspace, rows, chunk, next, single, &mut parts);
+                (self.kernels.results)(used(parts), group, self.kept_from(kept, chunk));
+                self.deliver(workspace, rows, chunk, next);
             }
-            chunk = next;
         }
     }
 
-    /// The results of a chunk of blocks from `start`, given its operands and weights.
-    #[allow(clippy::too_many_arguments)]
-    unsafe fn results_of(
-        &self,
-        workspace: &mut Workspace<T>,
-        rows: Rows,
-        start: usize,
-        operands: &[Blocks<T>; MAX_OPERANDS],
-        extent: Extent,
-        group: &Group<T>,
-        kept: *const Plane,
-    ) {
-        let outputs = self.outputs(workspace, rows, start);
-        // SAFETY: see above.
-        unsafe {
-            (self.kernels.results)(extent, operands, group, kept, &outputs);
-            self.deliver(workspace, rows, start, start + extent.blocks);
-        }
-    }
-
-    /// Where the results of blocks from `start` on are to be written by a kernel.
-    fn outputs(
-        &self,
-        workspace: &mut Workspace<T>,
-        rows: Rows,
-        start: usize,
-    ) -> [Blocks<T>; MAX_RESULTS] {
-        let in_slab = workspace.in_slab.filter(|_| self.results_in_slab());
-        let mut outputs = [Blocks::NONE; MAX_RESULTS];
-        for k in 0..self.shape.results {
-            outputs[k] = if let Some(slab) = in_slab {
-                let place = slab.place(self.shape.gradients + 1 + k, rows, start);
-                let pointer = workspace.slab.as_mut_ptr().wrapping_add(place);
-                Blocks { pointer, stride: LANES as isize }
-            } else if self.outputs_in_blocks[k] && self.fills_blocks(rows) {
-                self.in_place(&self.outputs[k], rows, start)
-            } else {
-                let pointer = workspace.tile(MAX_OPERANDS + k);
-                Blocks { pointer, stride: LANES as isize }
-            };
-        }
-        outputs
-    }
-
-    /// Writes results that are in tiles to where they belong.
+    /// Writes results that are in tiles, or in a tail, to where they belong.
     unsafe fn deliver(&self, workspace: &mut Workspace<T>, rows: Rows, start: usize, end: usize) {
+        if workspace.in_slab.is_some() && self.results_in_slab() {
+            return;
+        }
         for k in 0..self.shape.results {
-            let in_slab = workspace.in_slab.is_some() && self.results_in_slab();
-            let in_place = self.outputs_in_blocks[k] && self.fills_blocks(rows);
-            if !(in_slab || in_place) {
-                // SAFETY: see above.
-                unsafe {
+            // SAFETY: see above.
+            unsafe {
+                if !(self.outputs_in_blocks[k] && self.fills_blocks(rows)) {
                     let tile = workspace.tile(MAX_OPERANDS + k);
                     self.write_tile(&self.outputs[k], rows, start, end, tile);
+                } else if end == self.blocks && self.short() > 0 {
+                    let to = self.outputs[k].at(rows.first, self.length - self.short());
+                    let tail = workspace.tails[MAX_OPERANDS + k].as_ptr();
+                    copy_short(tail, to.cast(), self.short());
                 }
             }
         }
     }
 
-    /// The results apart from the rest: of reductions, at the largest elements, and rows of NaN.
-    unsafe fn complete(
-        &self,
-        workspace: &mut Workspace<T>,
-        rows: Rows,
-        group: &Group<T>,
-        largest: Lanes<usize>,
-    ) {
+    /// The results apart from the rest: of reductions, and rows of NaN.
+    unsafe fn complete(&self, workspace: &mut Workspace<T>, rows: Rows, group: &Group<T>) {
         let in_slab = workspace.in_slab.filter(|_| self.results_in_slab());
         let start = workspace.slab.as_mut_ptr();
-        let put = |k: usize, lane: usize, element: usize, number: T| {
+        for lane in 0..rows.count {
             // SAFETY: see above.
             unsafe {
-                match in_slab {
-                    None => self.write(&self.outputs[k], rows.first + lane, element, number),
-                    Some(slab) => {
-                        let slot = self.shape.gradients + 1 + k;
-                        *start.add(slab.place(slot, rows, element) + lane) = number;
-                    }
+                if self.shape.results == 0 {
+                    self.write(&self.outputs[0], rows.first + lane, 0, group.value[lane]);
+                    continue;
                 }
-            }
-        };
-        for lane in 0..rows.count {
-            if self.shape.results == 0 {
-                // SAFETY: see above.
-                unsafe { self.write(&self.outputs[0], rows.first + lane, 0, group.value[lane]) };
-            } else if !group.valid[lane] {
+                if group.valid[lane] {
+                    continue;
+                }
                 for k in 0..self.shape.results {
                     for element in 0..self.length {
-                        put(k, lane, element, T::NAN);
+                        match in_slab {
+                            None => {
+                                self.write(&self.outputs[k], rows.first + lane, element, T::NAN);
+                            }
+                            Some(slab) => {
+                                let slot = self.shape.gradients + 1 + k;
+                                *start.add(slab.place(slot, rows, element) + lane) = T::NAN;
+                            }
+                        }
                     }
                 }
-            } else if self.shape.patched {
-                put(0, lane, largest[lane], group.value[lane]);
             }
         }
     }
@@ -1080,7 +1208,7 @@ impl<'a, E: Element<T>, T: RowNumber> Job<'a, E, T> {
         let Some(kernels) = self.jacobian else { return };
         let blocks = self.blocks;
         let rows = Rows { first: row, count: 1 };
-        let mut group = Group::<T>::new();
+        let mut group = self.group();
         // The matrix as rows of its own.
         let whole = self.outputs[0];
         let matrix = RowOperand {
@@ -1089,22 +1217,31 @@ impl<'a, E: Element<T>, T: RowNumber> Job<'a, E, T> {
             stride: whole.column_stride,
             column_stride: 0,
         };
-        let in_blocks = matrix.is_in_blocks::<E, T>(false);
         let last = blocks.min(first + CHUNK);
         let elements = first * LANES..self.length.min(last * LANES);
         let mut others = MaybeUninit::<[Plane; 2 * CHUNK]>::uninit();
         let others = others.as_mut_ptr().cast::<Plane>();
-        let shares = workspace.kept.as_mut_ptr().cast::<Plane>();
-        let tile = |pointer| Blocks { pointer, stride: LANES as isize };
-        let diagonal = tile(workspace.tile(MAX_OPERANDS));
-        let unused = tile(workspace.tile(MAX_OPERANDS + 1));
-        let buffer = tile(workspace.tile(0));
+        let mut shares = MaybeUninit::<[Plane; 2 * CHUNK]>::uninit();
+        let shares = shares.as_mut_ptr().cast::<Plane>();
+        // The diagonal stays in the tile of the first result, entries pass through another.
+        let diagonal = workspace.tile(MAX_OPERANDS);
+        let buffer = workspace.tile(MAX_OPERANDS + 1);
+        let to_tile = |parts: &mut Parts<T>, tile: *mut T| {
+            parts[0].results[0] = Blocks { pointer: tile, stride: LANES as isize };
+            parts[1].results[0].pointer = tile.wrapping_add(parts[0].blocks * LANES);
+        };
+        let mut parts = [Part::NONE; 2];
         // SAFETY: see above; both arrays have room for a chunk.
         unsafe {
-            self.maximum(workspace, rows, 0, blocks, &mut group.maximum);
-            self.spread_maximum(&mut group);
-            let total = self.sums(workspace, rows, &group, core::ptr::null_mut());
-            self.finish(total, &mut group);
+            self.maximum(workspace, rows, 0, blocks, &mut group);
+            let mut total = core::ptr::null_mut();
+            for start in (0..blocks).step_by(self.segment_blocks) {
+                let end = blocks.min(start + self.segment_blocks);
+                let sum =
+                    self.segment_sums(workspace, rows, start, end, None, &group, Kept::Nowhere);
+                total = self.add(workspace, ROW_SUM, sum, start == 0);
+            }
+            (self.kernels.finish)(total, &mut group);
             if !group.valid[0] {
                 for i in elements {
                     for k in 0..self.length {
@@ -1113,34 +1250,104 @@ impl<'a, E: Element<T>, T: RowNumber> Job<'a, E, T> {
                 }
                 return;
             }
-            let x = self.input(workspace, MAX_GRADIENTS, rows, first, last);
-            (kernels.diagonal)(self.extent(first, last), x, &group, shares, diagonal);
+            self.parts(workspace, rows, first, last, &mut parts);
+            to_tile(&mut parts, diagonal);
+            (kernels.diagonal)(used(&parts), &group, shares);
             for chunk in (0..blocks).step_by(CHUNK) {
                 let next = blocks.min(chunk + CHUNK);
-                let extent = self.extent(chunk, next);
+                self.parts(workspace, rows, chunk, next, &mut parts);
+                to_tile(&mut parts, buffer);
                 let mut columns = shares;
                 if chunk != first {
                     columns = others;
-                    let x = self.input(workspace, MAX_GRADIENTS, rows, chunk, next);
-                    (kernels.diagonal)(extent, x, &group, columns, unused);
+                    (kernels.diagonal)(used(&parts), &group, columns);
                 }
                 for i in elements.clone() {
                     let place = i - first * LANES;
-                    let share = shares.add(place / LANES * self.kernels.planes);
-                    let tail = share.add(self.kernels.planes - 1);
+                    let share = shares.add(place / LANES * self.kernels.common.planes);
+                    let tail = share.add(self.kernels.common.planes - 1);
                     let share = [share, tail].map(|plane| (*plane).0[place % LANES]);
+                    let share = if self.shape.mirrored { share.map(|part| -part) } else { share };
+                    (kernels.entries)(used(&parts), share, columns);
                     let line = Rows { first: i, count: 1 };
-                    if in_blocks {
-                        let entries = self.in_place(&matrix, line, chunk);
-                        (kernels.entries)(extent, share, columns, entries);
-                    } else {
-                        (kernels.entries)(extent, share, columns, buffer);
-                        self.write_tile(&matrix, line, chunk, next, buffer.pointer);
-                    }
+                    self.write_tile(&matrix, line, chunk, next, buffer);
                 }
             }
             for i in elements {
-                self.write(&matrix, i, i, *diagonal.pointer.add(i - first * LANES));
+                self.write(&matrix, i, i, *diagonal.add(i - first * LANES));
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{RowOperand, compute};
+    use crate::operands::Storage;
+    use crate::rows::catalogue::{ROW_CATALOGUE, RowForm};
+    use crate::simd::Level;
+
+    /// The results of a row function for one row, the same at every level and spacing.
+    fn row(name: &str, form: RowForm, inputs: &[&[f64]]) -> Vec<f64> {
+        let activation = ROW_CATALOGUE.iter().find(|activation| activation.name == name).unwrap();
+        let ufunc = activation.ufuncs.iter().find(|ufunc| ufunc.form == form).unwrap();
+        let length = inputs[0].len();
+        let mut all = Vec::new();
+        for (level, step) in Level::available().flat_map(|level| [(level, 1), (level, 3)]) {
+            let spread = |row: &[f64]| row.iter().flat_map(|&x| vec![x; step]).collect::<Vec<_>>();
+            let mut arrays: Vec<_> = inputs.iter().map(|row| spread(row)).collect();
+            arrays.push(vec![0.5; length * step]);
+            let stride = (8 * step) as isize;
+            let operand = |array: &mut Vec<f64>| RowOperand {
+                pointer: array.as_mut_ptr().cast(),
+                row_stride: 0,
+                stride,
+                column_stride: 0,
+            };
+            let operands: Vec<_> = arrays.iter_mut().map(operand).collect();
+            // SAFETY: an array of so many elements for each operand.
+            unsafe { compute(&ufunc.loops(level), Storage::Float64, &operands, 1, length) };
+            all.push(arrays.last().unwrap().iter().step_by(step).copied().collect::<Vec<_>>());
+        }
+        let bits = |row: &Vec<f64>| row.iter().map(|x| x.to_bits()).collect::<Vec<_>>();
+        assert!(all.iter().all(|row| bits(row) == bits(&all[0])), "{name} at some level");
+        all.swap_remove(0)
+    }
+
+    #[test]
+    fn equal_elements_have_equal_shares() {
+        for length in [1, 2, 8, 64, 128, 2048] {
+            let (x, share) = (vec![3.7; length], 1.0 / length as f64);
+            assert_eq!(row("softmax", RowForm::Value, &[&x]), vec![share; length]);
+            assert_eq!(row("softmin", RowForm::Value, &[&x]), vec![share; length]);
+            let grad = vec![1.3; length];
+            let zeros = vec![0.0; length];
+            assert_eq!(row("softmax", RowForm::Backward, &[&grad, &x]), zeros);
+            let y = vec![share; length];
+            assert_eq!(row("softmax", RowForm::BackwardFromOutput, &[&grad, &y]), zeros);
+        }
+    }
+
+    #[test]
+    fn softmin_is_softmax_of_the_opposite() {
+        let x: Vec<f64> = (0..77).map(|i| f64::from(i * i % 31) / 7.0).collect();
+        let opposite: Vec<f64> = x.iter().map(|x| -x).collect();
+        let softmax = row("softmax", RowForm::Value, &[&x]);
+        assert_eq!(softmax, row("softmin", RowForm::Value, &[&opposite]));
+        let softmax = row("softmax", RowForm::Backward, &[&x, &x]);
+        let softmin = row("softmin", RowForm::Backward, &[&x, &opposite]);
+        assert_eq!(softmax, softmin.iter().map(|y| -y).collect::<Vec<_>>());
+    }
+
+    #[test]
+    fn a_row_with_nan_or_infinity_is_nan() {
+        for length in [3, 70, 1100] {
+            for special in [f64::NAN, f64::INFINITY] {
+                let mut x = vec![1.0; length];
+                x[length - 1] = special;
+                for name in ["softmax", "log_softmax"] {
+                    assert!(row(name, RowForm::Value, &[&x]).iter().all(|y| y.is_nan()));
+                }
             }
         }
     }

@@ -53,6 +53,9 @@ pub trait Extended<T>: Copy + 'static {
     fn sum(self, other: Self) -> Self;
     fn minus(self, other: Self) -> Self;
     fn product(self, other: Self) -> Self;
+    fn times(self, number: T) -> Self;
+    /// The nearest element to `self * number`.
+    fn times_nearest(self, number: T) -> T;
     fn inverse(self) -> Self;
     /// `UNIT e^self` for `self <= 0`; or zero, or a number as small, where 2^40 of it do not reach
     /// half of the smallest subnormal.
@@ -138,6 +141,14 @@ impl Extended<f32> for f64 {
     #[inline(always)]
     fn product(self, other: f64) -> f64 {
         self * other
+    }
+    #[inline(always)]
+    fn times(self, number: f32) -> f64 {
+        self * f64::from(number)
+    }
+    #[inline(always)]
+    fn times_nearest(self, number: f32) -> f32 {
+        (self * f64::from(number)) as f32
     }
     #[inline(always)]
     fn inverse(self) -> f64 {
@@ -257,6 +268,14 @@ impl Extended<f64> for Double<f64> {
     #[inline(always)]
     fn product(self, other: Self) -> Self {
         self.multiply(other)
+    }
+    #[inline(always)]
+    fn times(self, number: f64) -> Self {
+        Double::times(self, number)
+    }
+    #[inline(always)]
+    fn times_nearest(self, number: f64) -> f64 {
+        self.times_round(number)
     }
     #[inline(always)]
     fn inverse(self) -> Self {

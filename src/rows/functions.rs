@@ -10,6 +10,9 @@
 //! largest element adds nothing to the sum.
 
 use super::extended::{Extended, RowNumber};
+use super::kernels::Layout;
+use crate::math::double::Double;
+use crate::math::exp::exp_decay;
 
 /// The most gradients a row function reads.
 pub const MAX_GRADIENTS: usize = 2;
@@ -37,6 +40,8 @@ pub struct Row<T: RowNumber> {
     pub reference: [T; MAX_GRADIENTS],
     /// As [`RowFunction::finish`] gave them.
     pub constants: [T::Extended; MAX_SUMS],
+    /// The first constant rounded, and the rest of it.
+    pub rounded: [T; 2],
 }
 
 /// What the sums of a row lead to.
@@ -44,8 +49,26 @@ pub struct Row<T: RowNumber> {
 pub struct Finished<T: RowNumber> {
     /// What the results are computed from; unused places are zero.
     pub constants: [T::Extended; MAX_SUMS],
-    /// The result of a reduction; or, where `PATCHED`, the result at the first largest element.
+    /// The result of a reduction; or, where `PATCHED`, the first result where x is at least `special`.
     pub value: T,
+    pub special: T,
+}
+
+impl<T: RowNumber> Finished<T> {
+    #[inline(always)]
+    fn constants(constants: [T::Extended; MAX_SUMS]) -> Finished<T> {
+        Finished { constants, value: T::ZERO, special: T::INFINITY }
+    }
+}
+
+/// What a row's gradients are taken relative to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Reference {
+    None,
+    /// Those of the first largest element.
+    Largest,
+    /// The first, unless an element outweighs the others: those of the first largest element then.
+    FirstUnlessOutweighed,
 }
 
 /// A function of rows, written once for both element types.
@@ -63,11 +86,17 @@ pub trait RowFunction: 'static {
     const CONSTANTS: usize = 1;
     /// Whether results need the weights that were summed.
     const WEIGHTED: bool = true;
-    /// How many gradients are needed at the first largest element.
-    const REFERENCES: usize = 0;
-    /// Whether the largest elements are left out of the sums and counted instead.
-    const COUNTS_LARGEST: bool = false;
-    /// Whether the result at the first largest element is computed apart.
+    /// Whether each weight is kept rounded, in the place of its result, until the sum is known.
+    const KEEPS_IN_RESULT: bool = false;
+    /// Whether the maximum of the row is needed.
+    const NEEDS_MAXIMUM: bool = true;
+    /// Where the gradients that all others are taken relative to are found.
+    const REFERENCE: Reference = Reference::None;
+    /// From where on one element outweighs all others by far.
+    const OUTWEIGHS: f64 = f64::INFINITY;
+    /// Whether some elements are counted: the largest, or those that outweigh the others.
+    const COUNTS: bool = false;
+    /// Whether the first result is computed apart where x is at least [`Finished::special`].
     const PATCHED: bool = false;
     /// Which results change their sign when the function is mirrored.
     const ODD: [bool; MAX_RESULTS] = [false; MAX_RESULTS];
@@ -75,17 +104,22 @@ pub trait RowFunction: 'static {
     const OF_OUTPUT: bool = false;
     /// An x that adds nothing to the sums.
     const PADDING: f64 = f64::NEG_INFINITY;
-
-    /// What stands for x in a computation: itself, or its opposite.
-    #[inline(always)]
-    fn argument<T: RowNumber>(x: T) -> T {
-        x
-    }
+    /// Derived from the others.
+    const LAYOUT: Layout = Layout { sums: Self::SUMS, counts: Self::COUNTS };
 
     /// The weight of an element: `UNIT e^(x - maximum)`.
     #[inline(always)]
     fn weight<T: RowNumber>(x: T, row: &Row<T>) -> T::Extended {
         T::Extended::difference(x, row.maximum).exp()
+    }
+
+    /// Whether an element is counted.
+    #[inline(always)]
+    fn counts<T: RowNumber>(x: T, row: &Row<T>) -> bool {
+        match Self::REFERENCE {
+            Reference::FirstUnlessOutweighed => x > T::literal(Self::OUTWEIGHS),
+            _ => x == row.maximum,
+        }
     }
 
     /// What an element adds to the sums.
@@ -95,12 +129,16 @@ pub trait RowFunction: 'static {
         row: &Row<T>,
     ) -> [T::Extended; MAX_SUMS];
 
-    /// The constants of a row from its sums; `largest` is how many elements equal the maximum.
-    fn finish<T: RowNumber>(
-        row: &Row<T>,
-        sums: [T::Extended; MAX_SUMS],
-        largest: f64,
-    ) -> Finished<T>;
+    /// The constants of a row from its sums; `count` is how many elements were counted.
+    fn finish<T: RowNumber>(row: &Row<T>, sums: [T::Extended; MAX_SUMS], count: f64)
+    -> Finished<T>;
+
+    /// [`Finished::value`] and [`Finished::special`] of a row with an element that outweighs the
+    /// others.
+    #[inline(always)]
+    fn patch<T: RowNumber>(_: &Row<T>) -> [T; 2] {
+        [T::ZERO, T::INFINITY]
+    }
 
     /// The results at one element.
     fn results<T: RowNumber>(
@@ -109,65 +147,6 @@ pub trait RowFunction: 'static {
         _row: &Row<T>,
     ) -> [T; MAX_RESULTS] {
         [T::ZERO; MAX_RESULTS]
-    }
-}
-
-/// The row function of `-x`: softmin from softmax.
-pub struct Mirrored<F>(core::marker::PhantomData<F>);
-
-impl<F: RowFunction> RowFunction for Mirrored<F> {
-    const GRADIENTS: usize = F::GRADIENTS;
-    const SCALAR_GRADIENT: bool = F::SCALAR_GRADIENT;
-    const RESULTS: usize = F::RESULTS;
-    const SUMS: usize = F::SUMS;
-    const CONSTANTS: usize = F::CONSTANTS;
-    const WEIGHTED: bool = F::WEIGHTED;
-    const REFERENCES: usize = F::REFERENCES;
-    const COUNTS_LARGEST: bool = F::COUNTS_LARGEST;
-    const PATCHED: bool = F::PATCHED;
-    const ODD: [bool; MAX_RESULTS] = F::ODD;
-    const OF_OUTPUT: bool = F::OF_OUTPUT;
-    const PADDING: f64 = if F::OF_OUTPUT { F::PADDING } else { -F::PADDING };
-
-    #[inline(always)]
-    fn argument<T: RowNumber>(x: T) -> T {
-        if F::OF_OUTPUT { x } else { -x }
-    }
-    #[inline(always)]
-    fn weight<T: RowNumber>(x: T, row: &Row<T>) -> T::Extended {
-        F::weight(x, row)
-    }
-    #[inline(always)]
-    fn terms<T: RowNumber>(
-        element: &Element<T>,
-        weight: T::Extended,
-        row: &Row<T>,
-    ) -> [T::Extended; MAX_SUMS] {
-        F::terms(element, weight, row)
-    }
-    #[inline(always)]
-    fn finish<T: RowNumber>(
-        row: &Row<T>,
-        sums: [T::Extended; MAX_SUMS],
-        largest: f64,
-    ) -> Finished<T> {
-        let finished = F::finish(row, sums, largest);
-        let value = if F::ODD[0] { -finished.value } else { finished.value };
-        Finished { value, ..finished }
-    }
-    #[inline(always)]
-    fn results<T: RowNumber>(
-        element: &Element<T>,
-        weight: T::Extended,
-        row: &Row<T>,
-    ) -> [T; MAX_RESULTS] {
-        let mut results = F::results(element, weight, row);
-        for k in 0..MAX_RESULTS {
-            if F::ODD[k] {
-                results[k] = -results[k];
-            }
-        }
-        results
     }
 }
 
@@ -206,14 +185,16 @@ fn relative<T: RowNumber>(gradient: T, reference: T) -> T::Extended {
 
 /// `softmax(x)_k = e^x_k / sum_j e^x_j`.
 ///
-/// Error: at most 1 ulp.
+/// Error: at most 1.5 ulp.
 /// Edges: -inf gives 0; a row with NaN, with inf or of -inf only gives NaN.
-/// Method: `e^(x - max)` and its sum with digits to spare; one rounding, of the quotient.
+/// Method: `e^(x - max)` and its sum with digits to spare; the exponential is rounded until the sum
+/// is known, and so is the quotient.
 pub struct Softmax;
 
 impl RowFunction for Softmax {
     const GRADIENTS: usize = 0;
     const SUMS: usize = 1;
+    const KEEPS_IN_RESULT: bool = true;
 
     #[inline(always)]
     fn terms<T: RowNumber>(
@@ -226,7 +207,7 @@ impl RowFunction for Softmax {
     #[inline(always)]
     fn finish<T: RowNumber>(_: &Row<T>, sums: [T::Extended; MAX_SUMS], _: f64) -> Finished<T> {
         let inverse = sums[0].without_unit().inverse();
-        Finished { constants: constants!(T: inverse), value: T::ZERO }
+        Finished::constants(constants!(T: inverse))
     }
     #[inline(always)]
     fn results<T: RowNumber>(
@@ -249,7 +230,7 @@ impl RowFunction for LogSoftmax {
     const GRADIENTS: usize = 0;
     const SUMS: usize = 1;
     const WEIGHTED: bool = false;
-    const COUNTS_LARGEST: bool = true;
+    const COUNTS: bool = true;
 
     #[inline(always)]
     fn terms<T: RowNumber>(
@@ -266,7 +247,7 @@ impl RowFunction for LogSoftmax {
         largest: f64,
     ) -> Finished<T> {
         let logarithm = others::<T>(sums[0], largest).without_unit().ln_1p();
-        Finished { constants: constants!(T: logarithm), value: T::ZERO }
+        Finished::constants(constants!(T: logarithm))
     }
     #[inline(always)]
     fn results<T: RowNumber>(
@@ -291,7 +272,7 @@ impl RowFunction for Logsumexp {
     const RESULTS: usize = 0;
     const SUMS: usize = 1;
     const WEIGHTED: bool = false;
-    const COUNTS_LARGEST: bool = true;
+    const COUNTS: bool = true;
 
     #[inline(always)]
     fn terms<T: RowNumber>(
@@ -312,13 +293,13 @@ impl RowFunction for Logsumexp {
         // An infinite maximum is the result, unless a NaN is in the sum.
         let infinite = row.maximum.abs() == T::INFINITY && sums[0].is_finite();
         let value = T::select(infinite, row.maximum, result);
-        Finished { constants: constants!(T: T::Extended::ZERO), value }
+        Finished { value, ..Finished::constants(constants!(T: T::Extended::ZERO)) }
     }
 }
 
 /// `grad softmax(x)_k`, the gradient of `grad logsumexp(x)`.
 ///
-/// Error: at most 1 ulp.
+/// Error: at most 1.5 ulp.
 /// Edges: as softmax; a `grad` that is not finite gives a row of NaN.
 pub struct LogsumexpBackward;
 
@@ -326,6 +307,7 @@ impl RowFunction for LogsumexpBackward {
     const GRADIENTS: usize = 0;
     const SCALAR_GRADIENT: bool = true;
     const SUMS: usize = 1;
+    const KEEPS_IN_RESULT: bool = true;
 
     #[inline(always)]
     fn terms<T: RowNumber>(
@@ -338,7 +320,7 @@ impl RowFunction for LogsumexpBackward {
     #[inline(always)]
     fn finish<T: RowNumber>(row: &Row<T>, sums: [T::Extended; MAX_SUMS], _: f64) -> Finished<T> {
         let factor = sums[0].inverse().product(T::Extended::of(row.reference[0]));
-        Finished { constants: constants!(T: factor), value: T::ZERO }
+        Finished::constants(constants!(T: factor))
     }
     #[inline(always)]
     fn results<T: RowNumber>(
@@ -361,7 +343,7 @@ impl RowFunction for SoftmaxBackward {
     const GRADIENTS: usize = 1;
     const SUMS: usize = 2;
     const CONSTANTS: usize = 2;
-    const REFERENCES: usize = 1;
+    const REFERENCE: Reference = Reference::Largest;
     const ODD: [bool; MAX_RESULTS] = [true, false];
 
     #[inline(always)]
@@ -377,7 +359,7 @@ impl RowFunction for SoftmaxBackward {
     fn finish<T: RowNumber>(_: &Row<T>, sums: [T::Extended; MAX_SUMS], _: f64) -> Finished<T> {
         let inverse = sums[0].without_unit().inverse();
         let mean = sums[1].product(inverse);
-        Finished { constants: constants!(T: inverse, mean), value: T::ZERO }
+        Finished::constants(constants!(T: inverse, mean))
     }
     #[inline(always)]
     fn results<T: RowNumber>(
@@ -404,7 +386,7 @@ impl RowFunction for SoftmaxDoubleBackward {
     const RESULTS: usize = 2;
     const SUMS: usize = 4;
     const CONSTANTS: usize = 4;
-    const REFERENCES: usize = 2;
+    const REFERENCE: Reference = Reference::Largest;
     const ODD: [bool; MAX_RESULTS] = [true, false];
 
     #[inline(always)]
@@ -423,7 +405,7 @@ impl RowFunction for SoftmaxDoubleBackward {
         let inverse = sums[0].without_unit().inverse();
         let (mean_a, mean_g) = (sums[1].product(inverse), sums[2].product(inverse));
         let covariance = sums[3].product(inverse).minus(mean_a.product(mean_g));
-        Finished { constants: [inverse, mean_a, mean_g, covariance], value: T::ZERO }
+        Finished::constants([inverse, mean_a, mean_g, covariance])
     }
     #[inline(always)]
     fn results<T: RowNumber>(
@@ -449,9 +431,8 @@ pub struct LogSoftmaxBackward;
 
 impl RowFunction for LogSoftmaxBackward {
     const GRADIENTS: usize = 1;
-    const SUMS: usize = 2;
-    const REFERENCES: usize = 1;
-    const COUNTS_LARGEST: bool = true;
+    const SUMS: usize = 3;
+    const COUNTS: bool = true;
     const PATCHED: bool = true;
     const ODD: [bool; MAX_RESULTS] = [true, false];
 
@@ -462,7 +443,9 @@ impl RowFunction for LogSoftmaxBackward {
         row: &Row<T>,
     ) -> [T::Extended; MAX_SUMS] {
         let gradient = T::Extended::of(element.gradients[0]);
-        constants!(T: without_largest(element.x, weight, row), gradient)
+        let largest = element.x == row.maximum;
+        let of_largest = T::Extended::select(largest, gradient, T::Extended::ZERO);
+        constants!(T: without_largest(element.x, weight, row), gradient, of_largest)
     }
     #[inline(always)]
     fn finish<T: RowNumber>(
@@ -472,11 +455,14 @@ impl RowFunction for LogSoftmaxBackward {
     ) -> Finished<T> {
         let others = others::<T>(sums[0], largest);
         let inverse = others.sum(T::Extended::UNIT).tidy().inverse();
-        let gradient = T::Extended::of(row.reference[0]);
+        let gradient = sums[2];
         let softmax = T::Extended::UNIT.product(inverse);
         let rest = softmax.product(sums[1].minus(gradient));
         let value = gradient.product(others.product(inverse)).minus(rest).nearest();
-        Finished { constants: constants!(T: sums[1].product(inverse)), value }
+        // Where several are the largest, nothing cancels.
+        let special = T::select(largest == 1.0, row.maximum, T::INFINITY);
+        let constants = constants!(T: sums[1].product(inverse));
+        Finished { constants, value, special }
     }
     #[inline(always)]
     fn results<T: RowNumber>(
@@ -502,7 +488,7 @@ impl RowFunction for LogSoftmaxDoubleBackward {
     const RESULTS: usize = 2;
     const SUMS: usize = 3;
     const CONSTANTS: usize = 2;
-    const REFERENCES: usize = 1;
+    const REFERENCE: Reference = Reference::Largest;
 
     #[inline(always)]
     fn terms<T: RowNumber>(
@@ -519,7 +505,7 @@ impl RowFunction for LogSoftmaxDoubleBackward {
         let inverse = sums[0].inverse();
         let mean = sums[1].product(inverse.product(T::Extended::UNIT));
         let factor = inverse.product(sums[2].opposite());
-        Finished { constants: constants!(T: mean, factor), value: T::ZERO }
+        Finished::constants(constants!(T: mean, factor))
     }
     #[inline(always)]
     fn results<T: RowNumber>(
@@ -537,14 +523,18 @@ impl RowFunction for LogSoftmaxDoubleBackward {
 ///
 /// Error: as from x, with the error of `y` besides.
 /// Edges: a NaN in `y`, or a gradient that is not finite, gives a row of NaN.
-/// Method: relative to the gradient of the largest element, which uses that `y` sums to 1.
+/// Method: relative to the gradient of a `y` that outweighs all others, if there is one, which uses
+/// that `y` sums to 1.
 pub struct SoftmaxBackwardFromOutput;
 
 impl RowFunction for SoftmaxBackwardFromOutput {
     const GRADIENTS: usize = 1;
     const SUMS: usize = 1;
     const WEIGHTED: bool = false;
-    const REFERENCES: usize = 1;
+    const NEEDS_MAXIMUM: bool = false;
+    const REFERENCE: Reference = Reference::FirstUnlessOutweighed;
+    const OUTWEIGHS: f64 = 0.875;
+    const COUNTS: bool = true;
     const ODD: [bool; MAX_RESULTS] = [true, false];
     const OF_OUTPUT: bool = true;
     const PADDING: f64 = 0.0;
@@ -556,11 +546,11 @@ impl RowFunction for SoftmaxBackwardFromOutput {
         row: &Row<T>,
     ) -> [T::Extended; MAX_SUMS] {
         let h = relative(element.gradients[0], row.reference[0]);
-        constants!(T: T::Extended::of(element.x).product(h))
+        constants!(T: h.times(element.x))
     }
     #[inline(always)]
     fn finish<T: RowNumber>(_: &Row<T>, sums: [T::Extended; MAX_SUMS], _: f64) -> Finished<T> {
-        Finished { constants: constants!(T: sums[0]), value: T::ZERO }
+        Finished::constants(constants!(T: sums[0].opposite()))
     }
     #[inline(always)]
     fn results<T: RowNumber>(
@@ -569,30 +559,27 @@ impl RowFunction for SoftmaxBackwardFromOutput {
         row: &Row<T>,
     ) -> [T; MAX_RESULTS] {
         let h = relative(element.gradients[0], row.reference[0]);
-        let y = T::Extended::of(element.x);
-        [y.product_nearest(h.minus(row.constants[0])), T::ZERO]
+        [h.sum(row.constants[0]).times_nearest(element.x), T::ZERO]
     }
 }
 
 /// `g_k - e^y_k sum_j g_j` with `y = log_softmax(x)`.
 ///
 /// Error and edges: as from x.
-/// Method: at the largest element `-g expm1(y) - e^y (the other gradients)`.
+/// Method: for a `y` that outweighs all others `-g expm1(y) - e^y (the other gradients)`.
 pub struct LogSoftmaxBackwardFromOutput;
 
 impl RowFunction for LogSoftmaxBackwardFromOutput {
     const GRADIENTS: usize = 1;
     const SUMS: usize = 1;
     const WEIGHTED: bool = false;
-    const REFERENCES: usize = 1;
+    const NEEDS_MAXIMUM: bool = false;
+    const REFERENCE: Reference = Reference::FirstUnlessOutweighed;
+    const OUTWEIGHS: f64 = -0.125;
+    const COUNTS: bool = true;
     const PATCHED: bool = true;
     const OF_OUTPUT: bool = true;
 
-    #[inline(always)]
-    fn weight<T: RowNumber>(x: T, _: &Row<T>) -> T::Extended {
-        // A logarithm of a softmax is not positive.
-        T::Extended::of(x.at_most(T::ZERO)).exp()
-    }
     #[inline(always)]
     fn terms<T: RowNumber>(
         element: &Element<T>,
@@ -602,21 +589,29 @@ impl RowFunction for LogSoftmaxBackwardFromOutput {
         constants!(T: T::Extended::of(element.gradients[0]))
     }
     #[inline(always)]
-    fn finish<T: RowNumber>(row: &Row<T>, sums: [T::Extended; MAX_SUMS], _: f64) -> Finished<T> {
+    fn finish<T: RowNumber>(_: &Row<T>, sums: [T::Extended; MAX_SUMS], _: f64) -> Finished<T> {
+        Finished::constants(constants!(T: sums[0]))
+    }
+    #[inline(always)]
+    fn patch<T: RowNumber>(row: &Row<T>) -> [T; 2] {
         let y = T::Extended::of(row.maximum.at_most(T::ZERO));
         let gradient = T::Extended::of(row.reference[0]);
-        let rest = y.exp().without_unit().product(sums[0].minus(gradient));
+        let rest = y.exp().without_unit().product(row.constants[0].minus(gradient));
         let value = gradient.product(y.exp_m1()).sum(rest).opposite().nearest();
-        Finished { constants: constants!(T: sums[0]), value }
+        [value, row.maximum]
     }
     #[inline(always)]
     fn results<T: RowNumber>(
         element: &Element<T>,
-        weight: T::Extended,
+        _: T::Extended,
         row: &Row<T>,
     ) -> [T; MAX_RESULTS] {
-        let share = weight.without_unit().product(row.constants[0]);
-        [T::Extended::of(element.gradients[0]).minus(share).nearest(), T::ZERO]
+        // A logarithm of a softmax is not positive.
+        let e = exp_decay(Double::from(element.x.at_most(T::ZERO)));
+        let share = e.mantissa.hi * e.power * T::UNBIAS;
+        let [total, rest] = row.rounded;
+        let result = (-share).mul_add(total, element.gradients[0]);
+        [(-share).mul_add(rest, result), T::ZERO]
     }
 }
 
@@ -632,7 +627,7 @@ impl RowFunction for Shares {
     const SUMS: usize = 1;
     const CONSTANTS: usize = 3;
     const WEIGHTED: bool = false;
-    const COUNTS_LARGEST: bool = true;
+    const COUNTS: bool = true;
 
     #[inline(always)]
     fn terms<T: RowNumber>(
@@ -650,7 +645,7 @@ impl RowFunction for Shares {
     ) -> Finished<T> {
         let others = others::<T>(sums[0], largest);
         let total = others.sum(T::Extended::UNIT).tidy();
-        Finished { constants: constants!(T: total.inverse(), total, others), value: T::ZERO }
+        Finished::constants(constants!(T: total.inverse(), total, others))
     }
 }
 
@@ -664,9 +659,6 @@ pub fn shares<T: RowNumber>(x: T, weight: T::Extended, row: &Row<T>) -> [T::Exte
 
 /// A Jacobian with entries that depend on the softmax alone.
 pub trait Jacobian: 'static {
-    /// The row function behind it: [`Shares`], mirrored or not.
-    type Sums: RowFunction;
-
     /// The entry `(k, k)` from `S_k` and `1 - S_k`.
     fn diagonal<T: RowNumber>(share: T::Extended, rest: T::Extended) -> T;
     /// The entry `(i, k)` from `S_i` and `S_k`, for `i` other than `k`.
@@ -680,8 +672,6 @@ pub trait Jacobian: 'static {
 pub struct SoftmaxJacobian;
 
 impl Jacobian for SoftmaxJacobian {
-    type Sums = Shares;
-
     #[inline(always)]
     fn diagonal<T: RowNumber>(share: T::Extended, rest: T::Extended) -> T {
         share.product_nearest(rest)
@@ -692,22 +682,6 @@ impl Jacobian for SoftmaxJacobian {
     }
 }
 
-/// The opposite of the Jacobian of softmax at `-x`.
-pub struct SoftminJacobian;
-
-impl Jacobian for SoftminJacobian {
-    type Sums = Mirrored<Shares>;
-
-    #[inline(always)]
-    fn diagonal<T: RowNumber>(share: T::Extended, rest: T::Extended) -> T {
-        -share.product_nearest(rest)
-    }
-    #[inline(always)]
-    fn entry<T: RowNumber>(row: T::Extended, column: T::Extended) -> T {
-        row.product_nearest(column)
-    }
-}
-
 /// `1 - S_k` on the diagonal, `-S_k` off it.
 ///
 /// Error: at most 1 ulp.
@@ -715,8 +689,6 @@ impl Jacobian for SoftminJacobian {
 pub struct LogSoftmaxJacobian;
 
 impl Jacobian for LogSoftmaxJacobian {
-    type Sums = Shares;
-
     #[inline(always)]
     fn diagonal<T: RowNumber>(_: T::Extended, rest: T::Extended) -> T {
         rest.nearest()

@@ -14,7 +14,8 @@
 
 use super::extended::{Extended, RowNumber};
 use super::functions::{
-    Element, Jacobian, MAX_GRADIENTS, MAX_OPERANDS, MAX_RESULTS, MAX_SUMS, Row, RowFunction, shares,
+    Element, Jacobian, MAX_GRADIENTS, MAX_OPERANDS, MAX_RESULTS, MAX_SUMS, Reference, Row,
+    RowFunction, Shares, shares,
 };
 use crate::simd::Level;
 
@@ -55,26 +56,35 @@ pub struct Group<T> {
     pub maximum: Lanes<T>,
     pub reference: [Lanes<T>; MAX_GRADIENTS],
     pub constants: [Planes; MAX_SUMS],
+    /// The first constant rounded, and the rest of it.
+    pub rounded: [Lanes<T>; 2],
     /// [`Finished::value`](super::functions::Finished).
     pub value: Lanes<T>,
+    /// [`Finished::special`](super::functions::Finished).
+    pub special: Lanes<T>,
+    /// How many elements were counted.
+    pub count: Lanes<f64>,
     /// Whether the maximum and all constants are finite; if not, the results are NaN.
     pub valid: Lanes<bool>,
+    /// 1, or -1 for a function of `-x`; and what results are multiplied by then.
+    pub sign: T,
+    pub result_signs: [T; MAX_RESULTS],
 }
 
 impl<T: RowNumber> Group<T> {
-    pub(super) fn new() -> Group<T> {
+    pub(super) fn new(sign: T, result_signs: [T; MAX_RESULTS]) -> Group<T> {
         Group {
             maximum: [-T::INFINITY; LANES],
             reference: [[T::ZERO; LANES]; MAX_GRADIENTS],
             constants: [[Plane::ZERO; 2]; MAX_SUMS],
+            rounded: [[T::ZERO; LANES]; 2],
             value: [T::NAN; LANES],
+            special: [T::INFINITY; LANES],
+            count: [0.0; LANES],
             valid: [false; LANES],
+            sign,
+            result_signs,
         }
-    }
-
-    /// Whether one of the first `count` rows is valid.
-    pub fn has_valid(&self, count: usize) -> bool {
-        self.valid[..count].contains(&true)
     }
 
     #[inline(always)]
@@ -85,7 +95,12 @@ impl<T: RowNumber> Group<T> {
             constants[k] = T::Extended::from_planes([hi[lane], lo[lane]]);
         }
         let [first, second] = &self.reference;
-        Row { maximum: self.maximum[lane], reference: [first[lane], second[lane]], constants }
+        Row {
+            maximum: self.maximum[lane],
+            reference: [first[lane], second[lane]],
+            constants,
+            rounded: [self.rounded[0][lane], self.rounded[1][lane]],
+        }
     }
 }
 
@@ -96,96 +111,127 @@ pub struct Blocks<T> {
     pub stride: isize,
 }
 
-impl<T> Blocks<T> {
+impl<T: RowNumber> Blocks<T> {
     pub const NONE: Blocks<T> = Blocks { pointer: core::ptr::null_mut(), stride: 0 };
 
     #[inline(always)]
-    fn at(self, block: usize) -> *mut T {
+    pub fn at(self, block: usize) -> *mut T {
         self.pointer.wrapping_offset(self.stride * block as isize)
     }
-}
 
-/// How many blocks there are, and how many elements in the last of them.
-#[derive(Clone, Copy)]
-pub struct Extent {
-    pub blocks: usize,
-    /// From 1 to [`LANES`].
-    pub last: usize,
-}
-
-impl Extent {
+    /// # Safety
+    /// The block is readable.
     #[inline(always)]
-    fn is_short(self) -> bool {
-        self.last < LANES && self.blocks > 0
+    unsafe fn load(self, block: usize) -> Lanes<T> {
+        // SAFETY: passed on from the caller.
+        unsafe { self.at(block).cast::<Lanes<T>>().read_unaligned() }
+    }
+
+    /// # Safety
+    /// The block is writable.
+    #[inline(always)]
+    unsafe fn store(self, block: usize, values: Lanes<T>) {
+        // SAFETY: passed on from the caller.
+        unsafe { self.at(block).cast::<Lanes<T>>().write_unaligned(values) };
     }
 }
 
-/// Raises the maximum of each lane to that of x.
-pub type Maximum<T> = unsafe fn(Extent, x: Blocks<T>, maximum: &mut Lanes<T>);
+/// Consecutive blocks of every operand. The last block of a row, when short, is a part of its own,
+/// padded and somewhere else.
+#[derive(Clone, Copy)]
+pub struct Part<T> {
+    pub blocks: usize,
+    pub operands: [Blocks<T>; MAX_OPERANDS],
+    pub results: [Blocks<T>; MAX_RESULTS],
+    /// Bytes from an operand to what will be read of it next, to be fetched meanwhile.
+    pub ahead: isize,
+}
+
+impl<T: RowNumber> Part<T> {
+    pub const NONE: Part<T> = Part {
+        blocks: 0,
+        operands: [Blocks::NONE; MAX_OPERANDS],
+        results: [Blocks::NONE; MAX_RESULTS],
+        ahead: 0,
+    };
+
+    /// The operands of a function in a block.
+    ///
+    /// # Safety
+    /// `block` is one of the part.
+    #[inline(always)]
+    unsafe fn load<F: RowFunction>(&self, block: usize) -> [Lanes<T>; MAX_OPERANDS] {
+        let mut values = [[T::ZERO; LANES]; MAX_OPERANDS];
+        for k in 0..MAX_OPERANDS {
+            if k < F::GRADIENTS || k == MAX_GRADIENTS {
+                // SAFETY: passed on from the caller.
+                values[k] = unsafe { self.operands[k].load(block) };
+            }
+        }
+        values
+    }
+}
+
+/// Where the weights are kept between summing and results.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kept {
+    /// Nowhere: they are computed again.
+    Nowhere,
+    /// Rounded, in the place of the first result.
+    InResult,
+    /// In planes.
+    InPlanes(*mut Plane),
+}
+
+/// How the sums of a function are laid out in an accumulator.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Layout {
+    pub sums: usize,
+    pub counts: bool,
+}
+
+/// Raises the maximum of each lane to that of x; where `spread`, then to that of all lanes.
+pub type Maximum<T> = unsafe fn(parts: &[Part<T>], group: &mut Group<T>, spread: bool);
 /// The number of the first block where x is the maximum, for each lane; unchanged where none is.
-pub type Find<T> = unsafe fn(Extent, x: Blocks<T>, maximum: &Lanes<T>, found: &mut Lanes<T>);
+pub type Find<T> = unsafe fn(part: &Part<T>, group: &Group<T>, found: &mut Lanes<T>);
 /// Adds the terms to one accumulator, or to 16, block `j` to `j mod 16`; where `fresh`, to zero
-/// instead of what they hold. Keeps the weights unless `kept` is null.
-pub type Sums<T> = unsafe fn(
-    Extent,
-    operands: &[Blocks<T>; MAX_OPERANDS],
-    group: &Group<T>,
-    kept: *mut Plane,
-    accumulators: *mut Accumulator,
-    fresh: bool,
-);
+/// instead of what they hold.
+pub type Sums<T> =
+    unsafe fn(parts: &[Part<T>], &Group<T>, Kept, accumulators: *mut Accumulator, fresh: bool);
 /// The sum of the first `used` accumulators, left in the first.
-pub type Fold = unsafe fn(accumulators: *mut Accumulator, used: usize);
+pub type Fold = unsafe fn(Layout, accumulators: *mut Accumulator, used: usize);
 /// The sum of the lanes of an accumulator, left in all of them.
-pub type FoldLanes = unsafe fn(total: *mut Accumulator);
-/// `total += part`.
-pub type Add = unsafe fn(total: *mut Accumulator, part: *const Accumulator);
-/// The constants of the group from its sums: of one row, in all lanes, or lane by lane.
+pub type FoldLanes = unsafe fn(Layout, total: *mut Accumulator);
+/// The constants of the group from its sums, lane by lane.
 pub type Finish<T> = unsafe fn(total: *const Accumulator, group: &mut Group<T>);
-/// The results, from the weights kept, or computing them again where `kept` is null.
-pub type Results<T> = unsafe fn(
-    Extent,
-    operands: &[Blocks<T>; MAX_OPERANDS],
-    group: &Group<T>,
-    kept: *const Plane,
-    results: &[Blocks<T>; MAX_RESULTS],
-);
-/// All steps for rows of no more than a run, whose operands are at hand: 16 elements of one row in a
-/// block, or one element of 16 rows. The scalar gradient, where there is one, is in the group; the
-/// result of a reduction is left there.
-pub type Whole<T> = unsafe fn(
-    Extent,
-    operands: &[Blocks<T>; MAX_OPERANDS],
-    group: &mut Group<T>,
-    kept: *mut Plane,
-    accumulators: *mut Accumulator,
-    results: &[Blocks<T>; MAX_RESULTS],
-);
-/// The shares `S_k` of x, in planes, and the diagonal of the Jacobian.
-pub type Diagonal<T> =
-    unsafe fn(Extent, x: Blocks<T>, group: &Group<T>, shares: *mut Plane, diagonal: Blocks<T>);
-/// One row of the Jacobian from its share and those of the columns.
-pub type Entries<T> = unsafe fn(Extent, row: [f64; 2], columns: *const Plane, entries: Blocks<T>);
+/// The results.
+pub type Results<T> = unsafe fn(parts: &[Part<T>], group: &Group<T>, kept: Kept);
+/// The shares `S_k` of x, in planes, and the diagonal of the Jacobian as the result.
+pub type Diagonal<T> = unsafe fn(parts: &[Part<T>], group: &Group<T>, shares: *mut Plane);
+/// One row of the Jacobian as the result, from its share and those of the columns.
+pub type Entries<T> = unsafe fn(parts: &[Part<T>], row: [f64; 2], columns: *const Plane);
 
 /// The loops of a row function at one level. All are unsafe: the CPU has the level's instructions,
-/// every operand has the elements the extent names, and results may be operands but not overlap
-/// them otherwise.
+/// every operand has the blocks the parts name, and results may be operands but not overlap them
+/// otherwise.
 #[derive(Clone, Copy)]
 pub struct RowKernels<T> {
-    pub maximum: Maximum<T>,
-    pub find: Find<T>,
+    pub common: CommonKernels<T>,
     /// With one accumulator.
     pub sums: Sums<T>,
     /// With 16 accumulators.
     pub sums_of_rows: Sums<T>,
+    pub finish: Finish<T>,
+    pub results: Results<T>,
+}
+
+/// The loops that all functions share.
+#[derive(Clone, Copy)]
+pub struct CommonKernels<T> {
+    pub maximum: Maximum<T>,
+    pub find: Find<T>,
     pub fold: Fold,
     pub fold_lanes: FoldLanes,
-    pub add: Add,
-    pub finish: Finish<T>,
-    pub finish_rows: Finish<T>,
-    pub results: Results<T>,
-    pub whole: Whole<T>,
-    pub whole_of_rows: Whole<T>,
     /// Planes of a weight.
     pub planes: usize,
 }
@@ -197,251 +243,149 @@ pub struct JacobianKernels<T> {
     pub entries: Entries<T>,
 }
 
-/// Copies fewer than 16 elements, in parts of fixed size: a call would cost more than the rest.
-///
-/// # Safety
-/// `count` elements are readable at `from` and writable at `to`, apart from each other.
 #[inline(always)]
-unsafe fn copy_short<T: Copy>(from: *const T, to: *mut T, count: usize) {
-    // SAFETY: passed on from the caller: the parts make up `count`.
-    unsafe {
-        let mut done = 0;
-        if count & 8 != 0 {
-            to.copy_from_nonoverlapping(from, 8);
-            done = 8;
-        }
-        if count & 4 != 0 {
-            to.add(done).copy_from_nonoverlapping(from.add(done), 4);
-            done += 4;
-        }
-        if count & 2 != 0 {
-            to.add(done).copy_from_nonoverlapping(from.add(done), 2);
-            done += 2;
-        }
-        if count & 1 != 0 {
-            *to.add(done) = *from.add(done);
+unsafe fn maximum<T: RowNumber>(parts: &[Part<T>], group: &mut Group<T>, spread: bool) {
+    let sign = group.sign;
+    let mut highest = group.maximum;
+    for part in parts {
+        for block in 0..part.blocks {
+            // SAFETY: passed on from the caller.
+            let values = unsafe { part.operands[MAX_GRADIENTS].load(block) };
+            for lane in 0..LANES {
+                // A NaN is no maximum.
+                let argument = values[lane] * sign;
+                highest[lane] = T::select(argument > highest[lane], argument, highest[lane]);
+            }
         }
     }
-}
-
-/// An operand to read or write block by block. The last block, when short, is an array here.
-struct Operand<T> {
-    blocks: Blocks<T>,
-    extent: Extent,
-    short: Lanes<T>,
-}
-
-impl<T: RowNumber> Operand<T> {
-    /// An operand to read; the last block is padded.
-    ///
-    /// # Safety
-    /// The extent's elements are readable.
-    #[inline(always)]
-    unsafe fn input(blocks: Blocks<T>, extent: Extent, padding: T) -> Operand<T> {
-        let mut short = [padding; LANES];
-        if extent.is_short() {
-            let last = blocks.at(extent.blocks - 1);
-            // SAFETY: the last block has `last` elements.
-            unsafe { copy_short(last, short.as_mut_ptr(), extent.last) };
-        }
-        Operand { blocks, extent, short }
+    if spread {
+        let higher = |a: T, b: T| T::select(b > a, b, a);
+        let eight: [T; 8] = core::array::from_fn(|i| higher(highest[i], highest[i + 8]));
+        let four: [T; 4] = core::array::from_fn(|i| higher(eight[i], eight[i + 4]));
+        let two = [higher(four[0], four[2]), higher(four[1], four[3])];
+        highest = [higher(two[0], two[1]); LANES];
     }
-
-    #[inline(always)]
-    fn output(blocks: Blocks<T>, extent: Extent) -> Operand<T> {
-        Operand { blocks, extent, short: [T::ZERO; LANES] }
-    }
-
-    #[inline(always)]
-    fn pointer(&mut self, block: usize) -> *mut T {
-        let short = self.extent.is_short() && block + 1 == self.extent.blocks;
-        if short { self.short.as_mut_ptr() } else { self.blocks.at(block) }
-    }
-
-    /// # Safety
-    /// `block` is one of an input.
-    #[inline(always)]
-    unsafe fn load(&mut self, block: usize) -> Lanes<T> {
-        // SAFETY: a whole block, in the operand or here.
-        unsafe { self.pointer(block).cast::<Lanes<T>>().read_unaligned() }
-    }
-
-    /// # Safety
-    /// `block` is one of an output, to which the extent's elements are writable.
-    #[inline(always)]
-    unsafe fn store(&mut self, block: usize, values: Lanes<T>) {
-        // SAFETY: a whole block, in the operand or here.
-        unsafe { self.pointer(block).cast::<Lanes<T>>().write_unaligned(values) };
-    }
-
-    /// Writes the last block, when short, after all others.
-    ///
-    /// # Safety
-    /// As [`store`](Self::store).
-    #[inline(always)]
-    unsafe fn end(self) {
-        if self.extent.is_short() {
-            let last = self.blocks.at(self.extent.blocks - 1);
-            // SAFETY: the last block has `last` elements.
-            unsafe { copy_short(self.short.as_ptr(), last, self.extent.last) };
-        }
-    }
+    group.maximum = highest;
 }
 
 #[inline(always)]
-unsafe fn maximum<F: RowFunction, T: RowNumber>(
-    extent: Extent,
-    x: Blocks<T>,
-    maximum: &mut Lanes<T>,
-) {
-    // SAFETY: passed on from the caller. A NaN is no maximum.
-    let mut x = unsafe { Operand::input(x, extent, T::NAN) };
-    let mut highest = *maximum;
-    for block in 0..extent.blocks {
-        // SAFETY: passed on from the caller.
-        let values = unsafe { x.load(block) };
-        for lane in 0..LANES {
-            let argument = F::argument(values[lane]);
-            highest[lane] = T::select(argument > highest[lane], argument, highest[lane]);
-        }
-    }
-    *maximum = highest;
-}
-
-#[inline(always)]
-unsafe fn find<F: RowFunction, T: RowNumber>(
-    extent: Extent,
-    x: Blocks<T>,
-    maximum: &Lanes<T>,
-    found: &mut Lanes<T>,
-) {
-    // SAFETY: passed on from the caller. A NaN equals nothing.
-    let mut x = unsafe { Operand::input(x, extent, T::NAN) };
-    let maximum = *maximum;
+unsafe fn find<T: RowNumber>(part: &Part<T>, group: &Group<T>, found: &mut Lanes<T>) {
+    let (sign, maximum) = (group.sign, group.maximum);
     let mut first = *found;
-    for back in 0..extent.blocks {
-        let block = extent.blocks - 1 - back;
+    for back in 0..part.blocks {
+        let block = part.blocks - 1 - back;
         // SAFETY: passed on from the caller.
-        let values = unsafe { x.load(block) };
+        let values = unsafe { part.operands[MAX_GRADIENTS].load(block) };
         let number = T::literal(block as f64);
         for lane in 0..LANES {
-            let equal = F::argument(values[lane]) == maximum[lane];
-            first[lane] = T::select(equal, number, first[lane]);
+            // A NaN equals nothing.
+            first[lane] = T::select(values[lane] * sign == maximum[lane], number, first[lane]);
         }
     }
     *found = first;
 }
 
-/// The operands of a function, to read.
-struct Inputs<T>([Operand<T>; MAX_OPERANDS]);
-
-impl<T: RowNumber> Inputs<T> {
-    /// # Safety
-    /// As [`Operand::input`], for each operand of `F`.
-    #[inline(always)]
-    unsafe fn new<F: RowFunction>(
-        operands: &[Blocks<T>; MAX_OPERANDS],
-        extent: Extent,
-    ) -> Inputs<T> {
-        let [first, second, x] = *operands;
-        let none = Extent { blocks: 0, ..extent };
-        let [first_extent, second_extent] =
-            [0, 1].map(|k| if k < F::GRADIENTS { extent } else { none });
-        // SAFETY: passed on from the caller; an operand that is not there has no blocks.
-        unsafe {
-            Inputs([
-                Operand::input(first, first_extent, T::ZERO),
-                Operand::input(second, second_extent, T::ZERO),
-                Operand::input(x, extent, T::literal(F::PADDING)),
-            ])
-        }
-    }
-
-    /// # Safety
-    /// `block` is one of them.
-    #[inline(always)]
-    unsafe fn load<F: RowFunction>(&mut self, block: usize) -> [Lanes<T>; MAX_OPERANDS] {
-        let mut values = [[T::ZERO; LANES]; MAX_OPERANDS];
-        for k in 0..MAX_OPERANDS {
-            if k < F::GRADIENTS || k == MAX_GRADIENTS {
-                // SAFETY: passed on from the caller.
-                values[k] = unsafe { self.0[k].load(block) };
-            }
-        }
-        values
-    }
+#[inline(always)]
+fn element<T: RowNumber>(values: &[Lanes<T>; MAX_OPERANDS], lane: usize, sign: T) -> Element<T> {
+    let [first, second, x] = values;
+    Element { gradients: [first[lane], second[lane]], x: x[lane] * sign }
 }
 
+/// Has a cache line fetched; the address need not be one.
 #[inline(always)]
-fn element<F: RowFunction, T: RowNumber>(
-    values: &[Lanes<T>; MAX_OPERANDS],
-    lane: usize,
-) -> Element<T> {
-    let [first, second, x] = values;
-    Element { gradients: [first[lane], second[lane]], x: F::argument(x[lane]) }
+pub fn prefetch<T>(address: *const T) {
+    #[cfg(target_arch = "x86_64")]
+    // SAFETY: every x86-64 CPU has SSE, and a prefetch reads nothing.
+    unsafe {
+        core::arch::x86_64::_mm_prefetch::<{ core::arch::x86_64::_MM_HINT_T0 }>(address.cast());
+    }
+    #[cfg(not(target_arch = "x86_64"))]
+    let _ = address;
 }
 
 #[inline(always)]
 unsafe fn sums<F: RowFunction, T: RowNumber, const ROWS: bool>(
-    extent: Extent,
-    operands: &[Blocks<T>; MAX_OPERANDS],
+    parts: &[Part<T>],
     group: &Group<T>,
-    kept: *mut Plane,
+    kept: Kept,
     accumulators: *mut Accumulator,
     fresh: bool,
 ) {
-    // SAFETY: passed on from the caller.
-    let mut inputs = unsafe { Inputs::new::<F>(operands, extent) };
     let mut total = [Plane::ZERO; SUM_PLANES];
-    // SAFETY: there are as many accumulators as lanes, or one.
-    unsafe {
-        if ROWS && fresh {
-            for index in 0..extent.blocks.min(LANES) {
-                write::<F, T>(accumulators.add(index), &total);
-            }
-        } else if !ROWS && !fresh {
-            read::<F, T>(accumulators, &mut total);
-        }
+    if !ROWS && !fresh {
+        // SAFETY: there is one accumulator.
+        unsafe { read(F::LAYOUT, T::Extended::PLANES, accumulators, &mut total) };
     }
-    for block in 0..extent.blocks {
-        // SAFETY: passed on from the caller.
-        let values = unsafe { inputs.load::<F>(block) };
-        let accumulator = accumulators.wrapping_add(block % LANES);
-        if ROWS {
-            // SAFETY: there are as many accumulators as lanes.
-            unsafe { read::<F, T>(accumulator, &mut total) };
-        }
-        let mut weights = [Plane::ZERO; 2];
-        for lane in 0..LANES {
-            let row = group.lane(lane);
-            let element = element::<F, T>(&values, lane);
-            let weight = F::weight(element.x, &row);
-            put::<T>(&mut weights, lane, weight);
-            let terms = F::terms(&element, weight, &row);
-            for k in 0..F::SUMS {
-                let sum = pair::<T>(&total, k, lane).sum(terms[k]);
-                put::<T>(&mut total[2 * k..], lane, sum);
-            }
-            if F::COUNTS_LARGEST {
-                let one = if element.x == row.maximum { 1.0 } else { 0.0 };
-                total[2 * MAX_SUMS].0[lane] += one;
-            }
-        }
-        // SAFETY: there are planes for each block's weights, and as many accumulators as lanes.
-        unsafe {
-            if F::WEIGHTED && !kept.is_null() {
-                for plane in 0..T::Extended::PLANES {
-                    *kept.add(T::Extended::PLANES * block + plane) = weights[plane];
+    let mut number = 0;
+    for part in parts {
+        for block in 0..part.blocks {
+            // SAFETY: passed on from the caller.
+            let values = unsafe { part.load::<F>(block) };
+            if !ROWS {
+                // What comes next is fetched while this is computed.
+                for line in 0..LANES * size_of::<T>() / 64 {
+                    for k in 0..MAX_OPERANDS {
+                        if (k < F::GRADIENTS || k == MAX_GRADIENTS) && part.ahead != 0 {
+                            let ahead = part.ahead + 64 * line as isize;
+                            prefetch(part.operands[k].at(block).wrapping_byte_offset(ahead));
+                        }
+                    }
+                    if !F::KEEPS_IN_RESULT && F::RESULTS > 0 {
+                        let offset = 64 * line as isize;
+                        prefetch(part.results[0].at(block).wrapping_byte_offset(offset));
+                    }
                 }
             }
+            let accumulator = accumulators.wrapping_add(number % LANES);
             if ROWS {
-                write::<F, T>(accumulator, &total);
+                total = [Plane::ZERO; SUM_PLANES];
+                if !fresh || number >= LANES {
+                    // SAFETY: there are as many accumulators as lanes.
+                    unsafe { read(F::LAYOUT, T::Extended::PLANES, accumulator, &mut total) };
+                }
             }
+            let mut weights = [Plane::ZERO; 2];
+            let mut rounded = [T::ZERO; LANES];
+            for lane in 0..LANES {
+                let row = group.lane(if ROWS { lane } else { 0 });
+                let element = element::<T>(&values, lane, group.sign);
+                let weight = F::weight(element.x, &row);
+                if F::KEEPS_IN_RESULT {
+                    rounded[lane] = weight.nearest();
+                } else {
+                    put::<T>(&mut weights, lane, weight);
+                }
+                let terms = F::terms(&element, weight, &row);
+                for k in 0..F::LAYOUT.sums {
+                    let sum = pair::<T>(&total, k, lane).sum(terms[k]);
+                    put::<T>(&mut total[2 * k..], lane, sum);
+                }
+                if F::LAYOUT.counts {
+                    let one = if F::counts(element.x, &row) { 1.0 } else { 0.0 };
+                    total[2 * MAX_SUMS].0[lane] += one;
+                }
+            }
+            // SAFETY: there are planes for each block's weights, and as many accumulators as lanes.
+            unsafe {
+                if F::KEEPS_IN_RESULT {
+                    if kept == Kept::InResult {
+                        part.results[0].store(block, rounded);
+                    }
+                } else if let (true, Kept::InPlanes(kept)) = (F::WEIGHTED, kept) {
+                    for plane in 0..T::Extended::PLANES {
+                        *kept.add(T::Extended::PLANES * number + plane) = weights[plane];
+                    }
+                }
+                if ROWS {
+                    write(F::LAYOUT, T::Extended::PLANES, accumulator, &total);
+                }
+            }
+            number += 1;
         }
     }
     if !ROWS {
         // SAFETY: there is one accumulator.
-        unsafe { write::<F, T>(accumulators, &total) };
+        unsafe { write(F::LAYOUT, T::Extended::PLANES, accumulators, &total) };
     }
 }
 
@@ -458,112 +402,105 @@ fn put<T: RowNumber>(planes: &mut [Plane], lane: usize, value: T::Extended) {
     planes[1].0[lane] = lo;
 }
 
-/// Reads the planes that the function uses.
+/// Reads the planes that a function uses.
 ///
 /// # Safety
 /// They are initialised.
 #[inline(always)]
-unsafe fn read<F: RowFunction, T: RowNumber>(from: *const Accumulator, to: &mut Accumulator) {
-    for k in 0..F::SUMS {
-        for plane in 0..T::Extended::PLANES {
+unsafe fn read(layout: Layout, planes: usize, from: *const Accumulator, to: &mut Accumulator) {
+    for k in 0..layout.sums {
+        for plane in 0..planes {
             // SAFETY: passed on from the caller.
             to[2 * k + plane] = unsafe { (*from)[2 * k + plane] };
         }
     }
-    if F::COUNTS_LARGEST {
+    if layout.counts {
         // SAFETY: passed on from the caller.
         to[2 * MAX_SUMS] = unsafe { (*from)[2 * MAX_SUMS] };
     }
 }
 
-/// Writes the planes that the function uses.
+/// Writes the planes that a function uses.
 ///
 /// # Safety
 /// `to` is writable.
 #[inline(always)]
-unsafe fn write<F: RowFunction, T: RowNumber>(to: *mut Accumulator, from: &Accumulator) {
-    for k in 0..F::SUMS {
-        for plane in 0..T::Extended::PLANES {
+unsafe fn write(layout: Layout, planes: usize, to: *mut Accumulator, from: &Accumulator) {
+    for k in 0..layout.sums {
+        for plane in 0..planes {
             // SAFETY: passed on from the caller.
             unsafe { (*to)[2 * k + plane] = from[2 * k + plane] };
         }
     }
-    if F::COUNTS_LARGEST {
+    if layout.counts {
         // SAFETY: passed on from the caller.
         unsafe { (*to)[2 * MAX_SUMS] = from[2 * MAX_SUMS] };
     }
 }
 
-/// `total += part`, where part has been read.
-///
-/// # Safety
-/// As [`Add`].
 #[inline(always)]
-unsafe fn add_to<F: RowFunction, T: RowNumber>(
-    total: *mut Accumulator,
-    part: &Accumulator,
-    scratch: &mut Accumulator,
-) {
-    // SAFETY: passed on from the caller.
-    unsafe { read::<F, T>(total, scratch) };
-    for lane in 0..LANES {
-        for k in 0..F::SUMS {
-            let sum = pair::<T>(scratch, k, lane).sum(pair::<T>(part, k, lane));
-            put::<T>(&mut scratch[2 * k..], lane, sum);
-        }
-        if F::COUNTS_LARGEST {
-            scratch[2 * MAX_SUMS].0[lane] += part[2 * MAX_SUMS].0[lane];
-        }
-    }
-    // SAFETY: passed on from the caller.
-    unsafe { write::<F, T>(total, scratch) };
-}
-
-#[inline(always)]
-unsafe fn add<F: RowFunction, T: RowNumber>(total: *mut Accumulator, part: *const Accumulator) {
-    let (mut addend, mut scratch) = ([Plane::ZERO; SUM_PLANES], [Plane::ZERO; SUM_PLANES]);
-    // SAFETY: passed on from the caller.
-    unsafe {
-        read::<F, T>(part, &mut addend);
-        add_to::<F, T>(total, &addend, &mut scratch);
-    }
-}
-
-#[inline(always)]
-unsafe fn fold<F: RowFunction, T: RowNumber>(accumulators: *mut Accumulator, used: usize) {
-    let (mut addend, mut scratch) = ([Plane::ZERO; SUM_PLANES], [Plane::ZERO; SUM_PLANES]);
+unsafe fn fold<T: RowNumber>(layout: Layout, accumulators: *mut Accumulator, used: usize) {
     for half in [8, 4, 2, 1] {
         for i in 0..half.min(used.saturating_sub(half)) {
-            // SAFETY: the caller vouches for `used` accumulators, and i + half is below that.
+            // SAFETY: the caller vouches for `used` accumulators, and i + half is below that; the
+            // planes of sums and counts are initialised.
             unsafe {
-                read::<F, T>(accumulators.add(i + half), &mut addend);
-                add_to::<F, T>(accumulators.add(i), &addend, &mut scratch);
+                let total = accumulators.add(i).cast::<Plane>();
+                let part = accumulators.add(i + half).cast::<Plane>();
+                for k in 0..layout.sums {
+                    let mut planes = [Plane::ZERO; 4];
+                    for plane in 0..T::Extended::PLANES {
+                        planes[plane] = *total.add(2 * k + plane);
+                        planes[2 + plane] = *part.add(2 * k + plane);
+                    }
+                    for lane in 0..LANES {
+                        let [a, b] = [0, 2].map(|j| [planes[j].0[lane], planes[j + 1].0[lane]]);
+                        let sum = T::Extended::from_planes(a).sum(T::Extended::from_planes(b));
+                        put::<T>(&mut planes, lane, sum);
+                    }
+                    for plane in 0..T::Extended::PLANES {
+                        *total.add(2 * k + plane) = planes[plane];
+                    }
+                }
+                if layout.counts {
+                    let mut count = *total.add(2 * MAX_SUMS);
+                    let addend = *part.add(2 * MAX_SUMS);
+                    for lane in 0..LANES {
+                        count.0[lane] += addend.0[lane];
+                    }
+                    *total.add(2 * MAX_SUMS) = count;
+                }
             }
         }
     }
 }
 
 #[inline(always)]
-unsafe fn fold_lanes<F: RowFunction, T: RowNumber>(total: *mut Accumulator) {
-    let mut sums = [Plane::ZERO; SUM_PLANES];
-    // SAFETY: passed on from the caller.
-    unsafe { read::<F, T>(total, &mut sums) };
-    for k in 0..F::SUMS {
-        let lanes: Lanes<[f64; 2]> =
-            core::array::from_fn(|lane| pair::<T>(&sums, k, lane).to_planes());
-        let eight: [_; 8] = halve::<T, 16, 8>(lanes);
-        let four: [_; 4] = halve::<T, 8, 4>(eight);
-        let [sum] = halve::<T, 2, 1>(halve::<T, 4, 2>(four));
-        for plane in 0..T::Extended::PLANES {
-            sums[2 * k + plane].0 = [sum[plane]; LANES];
+unsafe fn fold_lanes<T: RowNumber>(layout: Layout, total: *mut Accumulator) {
+    for k in 0..layout.sums {
+        let mut planes = [Plane::ZERO; 2];
+        // SAFETY: passed on from the caller: the planes of sums are initialised.
+        unsafe {
+            for plane in 0..T::Extended::PLANES {
+                planes[plane] = (*total)[2 * k + plane];
+            }
+            let lanes: Lanes<[f64; 2]> =
+                core::array::from_fn(|lane| [planes[0].0[lane], planes[1].0[lane]]);
+            let eight: [_; 8] = halve::<T, 16, 8>(lanes);
+            let four: [_; 4] = halve::<T, 8, 4>(eight);
+            let [sum] = halve::<T, 2, 1>(halve::<T, 4, 2>(four));
+            for plane in 0..T::Extended::PLANES {
+                (*total)[2 * k + plane].0 = [sum[plane]; LANES];
+            }
         }
     }
-    if F::COUNTS_LARGEST {
-        // Exact in any order.
-        sums[2 * MAX_SUMS].0 = [sums[2 * MAX_SUMS].0.iter().sum(); LANES];
+    if layout.counts {
+        // SAFETY: passed on from the caller. Exact in any order.
+        unsafe {
+            let count = &mut (*total)[2 * MAX_SUMS].0;
+            *count = [count.iter().sum(); LANES];
+        }
     }
-    // SAFETY: passed on from the caller.
-    unsafe { write::<F, T>(total, &sums) };
 }
 
 /// The sums of each number and the one half a length further.
@@ -578,252 +515,164 @@ fn halve<T: RowNumber, const N: usize, const HALF: usize>(
 }
 
 #[inline(always)]
-unsafe fn finish<F: RowFunction, T: RowNumber, const ROWS: bool>(
-    total: *const Accumulator,
-    group: &mut Group<T>,
-) {
-    let known = *group;
-    let mut sums_of_row = [Plane::ZERO; SUM_PLANES];
+unsafe fn finish<F: RowFunction, T: RowNumber>(total: *const Accumulator, group: &mut Group<T>) {
+    let (maximum, [first, second]) = (group.maximum, group.reference);
+    let mut total_sums = [Plane::ZERO; SUM_PLANES];
     // SAFETY: passed on from the caller.
-    unsafe { read::<F, T>(total, &mut sums_of_row) };
-    let total = &sums_of_row;
-    for lane in 0..if ROWS { LANES } else { 1 } {
+    unsafe { read(F::LAYOUT, T::Extended::PLANES, total, &mut total_sums) };
+    for lane in 0..LANES {
         let mut sums = [T::Extended::ZERO; MAX_SUMS];
-        for k in 0..F::SUMS {
-            sums[k] = pair::<T>(total, k, lane).tidy();
+        for k in 0..F::LAYOUT.sums {
+            sums[k] = pair::<T>(&total_sums, k, lane).tidy();
         }
-        let row = known.lane(lane);
-        let finished = F::finish(&row, sums, total[2 * MAX_SUMS].0[lane]);
-        let mut valid = row.maximum.abs() < T::INFINITY;
-        for k in 0..MAX_SUMS {
+        let constants = [T::Extended::ZERO; MAX_SUMS];
+        let reference = [first[lane], second[lane]];
+        let rounded = [T::ZERO; 2];
+        let row = Row { maximum: maximum[lane], reference, constants, rounded };
+        let finished = F::finish(&row, sums, total_sums[2 * MAX_SUMS].0[lane]);
+        let mut valid = !F::NEEDS_MAXIMUM || row.maximum.abs() < T::INFINITY;
+        for k in 0..F::CONSTANTS {
             let constant = finished.constants[k];
             valid &= constant.is_finite();
             put::<T>(&mut group.constants[k], lane, constant);
         }
+        let first = finished.constants[0];
+        let rounded = first.nearest();
+        group.rounded[0][lane] = rounded;
+        group.rounded[1][lane] = first.minus(T::Extended::of(rounded)).nearest();
         group.value[lane] = finished.value;
+        group.special[lane] = finished.special;
+        group.count[lane] = total_sums[2 * MAX_SUMS].0[lane];
         group.valid[lane] = valid;
     }
-    if !ROWS {
-        for k in 0..F::CONSTANTS {
-            for plane in 0..T::Extended::PLANES {
-                group.constants[k][plane].0 = [group.constants[k][plane].0[0]; LANES];
-            }
-        }
-    }
-}
-
-/// The weights kept of a block, or computed again.
-#[inline(always)]
-unsafe fn weights<F: RowFunction, T: RowNumber>(
-    values: &[Lanes<T>; MAX_OPERANDS],
-    group: &Group<T>,
-    kept: *const Plane,
-    block: usize,
-) -> Planes {
-    let mut weights = [Plane::ZERO; 2];
-    if F::WEIGHTED && !kept.is_null() {
-        for plane in 0..T::Extended::PLANES {
-            // SAFETY: the planes of each block's weights were kept.
-            weights[plane] = unsafe { *kept.add(T::Extended::PLANES * block + plane) };
-        }
-    } else {
+    let later = F::PATCHED && F::REFERENCE == Reference::FirstUnlessOutweighed;
+    // The maximum is known where elements outweigh the others.
+    if later && maximum.iter().any(|&maximum| maximum > -T::INFINITY) {
         for lane in 0..LANES {
-            let element = element::<F, T>(values, lane);
-            put::<T>(&mut weights, lane, F::weight(element.x, &group.lane(lane)));
-        }
-    }
-    weights
-}
-
-#[inline(always)]
-unsafe fn results<F: RowFunction, T: RowNumber>(
-    extent: Extent,
-    operands: &[Blocks<T>; MAX_OPERANDS],
-    group: &Group<T>,
-    kept: *const Plane,
-    outputs: &[Blocks<T>; MAX_RESULTS],
-) {
-    // SAFETY: passed on from the caller.
-    let mut inputs = unsafe { Inputs::new::<F>(operands, extent) };
-    let mut outputs = outputs.map(|output| Operand::output(output, extent));
-    for block in 0..extent.blocks {
-        // SAFETY: passed on from the caller.
-        let (values, weights) = unsafe {
-            let values = inputs.load::<F>(block);
-            (values, weights::<F, T>(&values, group, kept, block))
-        };
-        let mut results = [[T::ZERO; LANES]; MAX_RESULTS];
-        for lane in 0..LANES {
-            let element = element::<F, T>(&values, lane);
-            let weight = T::Extended::from_planes([weights[0].0[lane], weights[1].0[lane]]);
-            let values = F::results(&element, weight, &group.lane(lane));
-            for k in 0..F::RESULTS {
-                results[k][lane] = values[k];
-            }
-        }
-        for k in 0..F::RESULTS {
-            // SAFETY: passed on from the caller.
-            unsafe { outputs[k].store(block, results[k]) };
-        }
-    }
-    for (k, output) in outputs.into_iter().enumerate() {
-        if k < F::RESULTS {
-            // SAFETY: passed on from the caller.
-            unsafe { output.end() };
+            let [value, special] = F::patch(&group.lane(lane));
+            let counted = group.count[lane] > 0.0;
+            group.value[lane] = value;
+            group.special[lane] = T::select(counted, special, T::INFINITY);
         }
     }
 }
 
-/// The largest of all lanes, in all lanes.
 #[inline(always)]
-fn spread<T: RowNumber>(lanes: Lanes<T>) -> Lanes<T> {
-    let higher = |a: T, b: T| T::select(b > a, b, a);
-    let eight: [T; 8] = core::array::from_fn(|i| higher(lanes[i], lanes[i + 8]));
-    let four: [T; 4] = core::array::from_fn(|i| higher(eight[i], eight[i + 4]));
-    let two = [higher(four[0], four[2]), higher(four[1], four[3])];
-    [higher(two[0], two[1]); LANES]
-}
-
-#[inline(always)]
-unsafe fn whole<F: RowFunction, T: RowNumber, const ROWS: bool>(
-    extent: Extent,
-    operands: &[Blocks<T>; MAX_OPERANDS],
-    group: &mut Group<T>,
-    kept: *mut Plane,
-    accumulators: *mut Accumulator,
-    outputs: &[Blocks<T>; MAX_RESULTS],
-) {
-    let x = operands[MAX_GRADIENTS];
-    let mut highest = [-T::INFINITY; LANES];
-    // Where the first largest element of each lane's row is: a block, and a lane of it.
-    let mut places = [(0, 0); LANES];
-    // SAFETY: passed on from the caller; places are inside the operands.
-    unsafe {
-        maximum::<F, T>(extent, x, &mut highest);
-        group.maximum = if ROWS { highest } else { spread(highest) };
-        if F::REFERENCES > 0 || F::PATCHED {
-            let none = T::literal(RUN as f64);
-            let mut found = [none; LANES];
-            find::<F, T>(extent, x, &group.maximum, &mut found);
-            let place = |lane: usize| if found[lane] < none { found[lane].to_index() } else { 0 };
-            if ROWS {
-                places = core::array::from_fn(|lane| (place(lane), lane));
-            } else {
-                // The first of the lanes: the lowest element number, below 2^15.
-                let step = T::literal(LANES as f64);
-                let number = |lane: usize| found[lane].mul_add(step, T::literal(lane as f64));
-                let first = -spread(core::array::from_fn(|lane| -number(lane)))[0];
-                let first = first.to_index() % (RUN * LANES);
-                places = [(first / LANES, first % LANES); LANES];
-            }
-        }
-        for k in 0..F::REFERENCES {
-            let reference = |(block, lane): (usize, usize)| *operands[k].at(block).add(lane);
-            group.reference[k] =
-                if ROWS { places.map(reference) } else { [reference(places[0]); LANES] };
-        }
-        sums::<F, T, ROWS>(extent, operands, group, kept, accumulators, true);
-        if ROWS {
-            fold::<F, T>(accumulators, LANES.min(extent.blocks));
-        } else {
-            fold_lanes::<F, T>(accumulators);
-        }
-        finish::<F, T, ROWS>(accumulators, group);
-        if F::RESULTS == 0 {
-            return;
-        }
-        results::<F, T>(extent, operands, group, kept, outputs);
-        for lane in 0..if ROWS { LANES } else { 1 } {
-            let (block, place) = places[lane];
-            if !group.valid[lane] {
-                for output in &outputs[..F::RESULTS] {
-                    fill::<T, ROWS>(extent, *output, lane);
+unsafe fn results<F: RowFunction, T: RowNumber>(parts: &[Part<T>], group: &Group<T>, kept: Kept) {
+    let mut number = 0;
+    for part in parts {
+        for block in 0..part.blocks {
+            // SAFETY: passed on from the caller; planes were kept for each block.
+            let (values, mut weights, mut rounded, known) = unsafe {
+                let mut weights = [Plane::ZERO; 2];
+                let mut rounded = [T::ZERO; LANES];
+                let mut known = false;
+                if F::KEEPS_IN_RESULT {
+                    if kept == Kept::InResult {
+                        rounded = part.results[0].load(block);
+                        known = true;
+                    }
+                } else if let (true, Kept::InPlanes(kept)) = (F::WEIGHTED, kept) {
+                    for plane in 0..T::Extended::PLANES {
+                        weights[plane] = *kept.add(T::Extended::PLANES * number + plane);
+                    }
+                    known = true;
                 }
-            } else if F::PATCHED {
-                *outputs[0].at(block).add(place) = group.value[lane];
+                (part.load::<F>(block), weights, rounded, known)
+            };
+            if !known {
+                for lane in 0..LANES {
+                    let x = values[MAX_GRADIENTS][lane] * group.sign;
+                    let weight = F::weight(x, &group.lane(lane));
+                    if F::KEEPS_IN_RESULT {
+                        rounded[lane] = weight.nearest();
+                    } else {
+                        put::<T>(&mut weights, lane, weight);
+                    }
+                }
             }
-        }
-    }
-}
-
-/// Fills the row of a lane with NaN.
-///
-/// # Safety
-/// The extent's elements are writable.
-#[cold]
-unsafe fn fill<T: RowNumber, const ROWS: bool>(extent: Extent, output: Blocks<T>, lane: usize) {
-    for block in 0..extent.blocks {
-        let whole = block + 1 < extent.blocks;
-        let lanes = match ROWS {
-            true => lane..lane + 1,
-            false => 0..if whole { LANES } else { extent.last },
-        };
-        for lane in lanes {
-            // SAFETY: passed on from the caller.
-            unsafe { *output.at(block).add(lane) = T::NAN };
+            let mut results = [[T::ZERO; LANES]; MAX_RESULTS];
+            for lane in 0..LANES {
+                let element = element::<T>(&values, lane, group.sign);
+                let weight = if F::KEEPS_IN_RESULT {
+                    T::Extended::of(rounded[lane])
+                } else {
+                    T::Extended::from_planes([weights[0].0[lane], weights[1].0[lane]])
+                };
+                let mut values = F::results(&element, weight, &group.lane(lane));
+                if F::PATCHED {
+                    let special = element.x >= group.special[lane];
+                    values[0] = T::select(special, group.value[lane], values[0]);
+                }
+                for k in 0..F::RESULTS {
+                    results[k][lane] = values[k] * group.result_signs[k];
+                }
+            }
+            for k in 0..F::RESULTS {
+                // SAFETY: passed on from the caller.
+                unsafe { part.results[k].store(block, results[k]) };
+            }
+            number += 1;
         }
     }
 }
 
 #[inline(always)]
 unsafe fn diagonal<J: Jacobian, T: RowNumber>(
-    extent: Extent,
-    x: Blocks<T>,
+    parts: &[Part<T>],
     group: &Group<T>,
     columns: *mut Plane,
-    diagonal: Blocks<T>,
 ) {
-    // SAFETY: passed on from the caller.
-    let mut x = unsafe { Operand::input(x, extent, T::literal(J::Sums::PADDING)) };
-    let mut diagonal = Operand::output(diagonal, extent);
-    for block in 0..extent.blocks {
-        // SAFETY: passed on from the caller.
-        let values = unsafe { x.load(block) };
-        let mut planes = [Plane::ZERO; 2];
-        let mut results = [T::ZERO; LANES];
-        for lane in 0..LANES {
-            let row = group.lane(lane);
-            let x = J::Sums::argument(values[lane]);
-            let [share, rest] = shares(x, J::Sums::weight(x, &row), &row);
-            put::<T>(&mut planes, lane, share);
-            results[lane] = J::diagonal::<T>(share, rest);
+    let mut number = 0;
+    for part in parts {
+        for block in 0..part.blocks {
+            // SAFETY: passed on from the caller.
+            let values = unsafe { part.operands[MAX_GRADIENTS].load(block) };
+            let mut planes = [Plane::ZERO; 2];
+            let mut results = [T::ZERO; LANES];
+            for lane in 0..LANES {
+                let row = group.lane(lane);
+                let x = values[lane] * group.sign;
+                let [share, rest] = shares(x, Shares::weight(x, &row), &row);
+                put::<T>(&mut planes, lane, share);
+                results[lane] = J::diagonal::<T>(share, rest) * group.result_signs[0];
+            }
+            for plane in 0..T::Extended::PLANES {
+                // SAFETY: there is room for the planes of each block.
+                unsafe { *columns.add(T::Extended::PLANES * number + plane) = planes[plane] };
+            }
+            // SAFETY: passed on from the caller.
+            unsafe { part.results[0].store(block, results) };
+            number += 1;
         }
-        for plane in 0..T::Extended::PLANES {
-            // SAFETY: there is room for the planes of each block.
-            unsafe { *columns.add(T::Extended::PLANES * block + plane) = planes[plane] };
-        }
-        // SAFETY: passed on from the caller.
-        unsafe { diagonal.store(block, results) };
     }
-    // SAFETY: passed on from the caller.
-    unsafe { diagonal.end() };
 }
 
 #[inline(always)]
 unsafe fn entries<J: Jacobian, T: RowNumber>(
-    extent: Extent,
+    parts: &[Part<T>],
     row: [f64; 2],
     columns: *const Plane,
-    output: Blocks<T>,
 ) {
     let row = T::Extended::from_planes(row);
-    let mut output = Operand::output(output, extent);
-    for block in 0..extent.blocks {
-        let mut planes = [Plane::ZERO; 2];
-        for plane in 0..T::Extended::PLANES {
-            // SAFETY: there are planes for each block.
-            planes[plane] = unsafe { *columns.add(T::Extended::PLANES * block + plane) };
+    let mut number = 0;
+    for part in parts {
+        for block in 0..part.blocks {
+            let mut planes = [Plane::ZERO; 2];
+            for plane in 0..T::Extended::PLANES {
+                // SAFETY: there are planes for each block.
+                planes[plane] = unsafe { *columns.add(T::Extended::PLANES * number + plane) };
+            }
+            let mut results = [T::ZERO; LANES];
+            for lane in 0..LANES {
+                let column = T::Extended::from_planes([planes[0].0[lane], planes[1].0[lane]]);
+                results[lane] = J::entry::<T>(row, column);
+            }
+            // SAFETY: passed on from the caller.
+            unsafe { part.results[0].store(block, results) };
+            number += 1;
         }
-        let mut results = [T::ZERO; LANES];
-        for lane in 0..LANES {
-            let column = T::Extended::from_planes([planes[0].0[lane], planes[1].0[lane]]);
-            results[lane] = J::entry::<T>(row, column);
-        }
-        // SAFETY: passed on from the caller.
-        unsafe { output.store(block, results) };
     }
-    // SAFETY: passed on from the caller.
-    unsafe { output.end() };
 }
 
 /// The loops above inside functions that enable a level's instructions.
@@ -835,139 +684,97 @@ macro_rules! level {
             /// # Safety
             /// As [`RowKernels`], like all of these.
             $(#[$feature])?
-            unsafe fn maximum<F: RowFunction, T: RowNumber>(
-                extent: Extent,
-                x: Blocks<T>,
-                maximum: &mut Lanes<T>,
-            ) {
+            unsafe fn maximum<T: RowNumber>(parts: &[Part<T>], group: &mut Group<T>, spread: bool) {
                 // SAFETY: passed on from the caller, like all of these.
-                unsafe { super::maximum::<F, T>(extent, x, maximum) }
+                unsafe { super::maximum::<T>(parts, group, spread) }
             }
 
             $(#[$feature])?
-            unsafe fn find<F: RowFunction, T: RowNumber>(
-                extent: Extent,
-                x: Blocks<T>,
-                maximum: &Lanes<T>,
-                found: &mut Lanes<T>,
-            ) {
+            unsafe fn find<T: RowNumber>(part: &Part<T>, group: &Group<T>, found: &mut Lanes<T>) {
                 // SAFETY: see above.
-                unsafe { super::find::<F, T>(extent, x, maximum, found) }
+                unsafe { super::find::<T>(part, group, found) }
             }
 
             $(#[$feature])?
             unsafe fn sums<F: RowFunction, T: RowNumber, const ROWS: bool>(
-                extent: Extent,
-                operands: &[Blocks<T>; MAX_OPERANDS],
+                parts: &[Part<T>],
                 group: &Group<T>,
-                kept: *mut Plane,
+                kept: Kept,
                 accumulators: *mut Accumulator,
                 fresh: bool,
             ) {
                 // SAFETY: see above.
-                unsafe {
-                    super::sums::<F, T, ROWS>(extent, operands, group, kept, accumulators, fresh)
-                }
+                unsafe { super::sums::<F, T, ROWS>(parts, group, kept, accumulators, fresh) }
             }
 
             $(#[$feature])?
-            unsafe fn fold<F: RowFunction, T: RowNumber>(
+            unsafe fn fold<T: RowNumber>(
+                layout: Layout,
                 accumulators: *mut Accumulator,
                 used: usize,
             ) {
                 // SAFETY: see above.
-                unsafe { super::fold::<F, T>(accumulators, used) }
+                unsafe { super::fold::<T>(layout, accumulators, used) }
             }
 
             $(#[$feature])?
-            unsafe fn fold_lanes<F: RowFunction, T: RowNumber>(total: *mut Accumulator) {
+            unsafe fn fold_lanes<T: RowNumber>(layout: Layout, total: *mut Accumulator) {
                 // SAFETY: see above.
-                unsafe { super::fold_lanes::<F, T>(total) }
+                unsafe { super::fold_lanes::<T>(layout, total) }
             }
 
             $(#[$feature])?
-            unsafe fn add<F: RowFunction, T: RowNumber>(
-                total: *mut Accumulator,
-                part: *const Accumulator,
-            ) {
-                // SAFETY: see above.
-                unsafe { super::add::<F, T>(total, part) }
-            }
-
-            $(#[$feature])?
-            unsafe fn finish<F: RowFunction, T: RowNumber, const ROWS: bool>(
+            unsafe fn finish<F: RowFunction, T: RowNumber>(
                 total: *const Accumulator,
                 group: &mut Group<T>,
             ) {
                 // SAFETY: see above.
-                unsafe { super::finish::<F, T, ROWS>(total, group) }
+                unsafe { super::finish::<F, T>(total, group) }
             }
 
             $(#[$feature])?
             unsafe fn results<F: RowFunction, T: RowNumber>(
-                extent: Extent,
-                operands: &[Blocks<T>; MAX_OPERANDS],
+                parts: &[Part<T>],
                 group: &Group<T>,
-                kept: *const Plane,
-                outputs: &[Blocks<T>; MAX_RESULTS],
+                kept: Kept,
             ) {
                 // SAFETY: see above.
-                unsafe { super::results::<F, T>(extent, operands, group, kept, outputs) }
-            }
-
-            $(#[$feature])?
-            unsafe fn whole<F: RowFunction, T: RowNumber, const ROWS: bool>(
-                extent: Extent,
-                operands: &[Blocks<T>; MAX_OPERANDS],
-                group: &mut Group<T>,
-                kept: *mut Plane,
-                accumulators: *mut Accumulator,
-                results: &[Blocks<T>; MAX_RESULTS],
-            ) {
-                // SAFETY: see above.
-                unsafe {
-                    super::whole::<F, T, ROWS>(extent, operands, group, kept, accumulators, results)
-                }
+                unsafe { super::results::<F, T>(parts, group, kept) }
             }
 
             $(#[$feature])?
             unsafe fn diagonal<J: Jacobian, T: RowNumber>(
-                extent: Extent,
-                x: Blocks<T>,
+                parts: &[Part<T>],
                 group: &Group<T>,
-                columns: *mut Plane,
-                diagonal: Blocks<T>,
+                shares: *mut Plane,
             ) {
                 // SAFETY: see above.
-                unsafe { super::diagonal::<J, T>(extent, x, group, columns, diagonal) }
+                unsafe { super::diagonal::<J, T>(parts, group, shares) }
             }
 
             $(#[$feature])?
             unsafe fn entries<J: Jacobian, T: RowNumber>(
-                extent: Extent,
+                parts: &[Part<T>],
                 row: [f64; 2],
                 columns: *const Plane,
-                output: Blocks<T>,
             ) {
                 // SAFETY: see above.
-                unsafe { super::entries::<J, T>(extent, row, columns, output) }
+                unsafe { super::entries::<J, T>(parts, row, columns) }
             }
 
             pub fn row_kernels<F: RowFunction, T: RowNumber>() -> RowKernels<T> {
                 RowKernels {
-                    maximum: maximum::<F, T>,
-                    find: find::<F, T>,
+                    common: CommonKernels {
+                        maximum: maximum::<T>,
+                        find: find::<T>,
+                        fold: fold::<T>,
+                        fold_lanes: fold_lanes::<T>,
+                        planes: T::Extended::PLANES,
+                    },
                     sums: sums::<F, T, false>,
                     sums_of_rows: sums::<F, T, true>,
-                    fold: fold::<F, T>,
-                    fold_lanes: fold_lanes::<F, T>,
-                    add: add::<F, T>,
-                    finish: finish::<F, T, false>,
-                    finish_rows: finish::<F, T, true>,
+                    finish: finish::<F, T>,
                     results: results::<F, T>,
-                    whole: whole::<F, T, false>,
-                    whole_of_rows: whole::<F, T, true>,
-                    planes: T::Extended::PLANES,
                 }
             }
 
