@@ -222,3 +222,28 @@ def test_for_each_takes_every_piece_once(threads: Callable[[int], None], count: 
     with pytest.raises(ArithmeticError):
         _threads.for_each(fail, range(10))
     _threads.for_each(fail, [])
+
+
+@pytest.mark.parametrize("channels", [1, 3, 8, 15])
+def test_few_channels_last_run_in_threads(
+    threads: Callable[[int], None], channels: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    x = np.random.default_rng(17).normal(size=(50, 400, channels)).astype(np.float32)
+    slope = np.linspace(-0.5, 2.0, channels, dtype=np.float32)
+    wanted = np.stack([ag.prelu(x[..., k], slope[k]) for k in range(channels)], axis=-1)
+    pieces: list[int] = []
+    for_each = _threads.for_each
+
+    def watched(work: Callable[[slice], object], parts: list[slice]) -> None:
+        pieces.append(len(parts))
+        for_each(work, parts)
+
+    monkeypatch.setattr(_threads, "for_each", watched)
+    for count in (1, 2, 3):
+        threads(count)
+        assert ag.prelu(x, slope).tobytes() == wanted.tobytes()
+        value, derivative = ag.prelu.value_and_derivative(x, slope)
+        assert value.tobytes() == wanted.tobytes()
+        assert derivative.tobytes() == np.where(x >= 0, np.float32(1), slope).tobytes()
+    if channels > 1:
+        assert pieces == [1, 1, 8, 8, 10, 10]

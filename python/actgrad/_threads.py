@@ -26,9 +26,21 @@ def call(ufunc: np.ufunc, operands: Sequence[Any], keywords: Mapping[str, Any]) 
     The result is that of the plain call, bit for bit.
     """
     plan = _plan(ufunc, operands, keywords)
-    if plan is None or not _core.compute_broadcast(ufunc, [*plan[0], *plan[1]]):
+    if plan is None:
         return ufunc(*operands, **keywords)
-    return plan[1] if ufunc.nout > 1 else plan[1][0]
+    inputs, outputs = plan
+    if not _core.compute_broadcast(ufunc, [*inputs, *outputs]):
+        # What repeats does so after a few elements: NumPy's iteration copies less, and each
+        # thread takes rows.
+        rows, threads = len(outputs[0]), _core.get_num_threads()
+        step = -(-rows // (4 * threads)) if threads > 1 else rows
+        for_each(
+            lambda part: ufunc(
+                *(operand[part] for operand in inputs), out=tuple(o[part] for o in outputs)
+            ),
+            [slice(start, start + step) for start in range(0, rows, step)],
+        )
+    return outputs if ufunc.nout > 1 else outputs[0]
 
 
 def for_each(work: Callable[[Any], object], pieces: Iterable[Any]) -> None:
