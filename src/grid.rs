@@ -11,8 +11,8 @@ use crate::threads;
 
 const MAX_OPERANDS: usize = MAX_INPUTS + MAX_OUTPUTS;
 
-/// Runs shorter than this are not worth a call each.
-const SHORTEST_RUN: usize = 16;
+/// Runs shorter than this are not worth a call each: NumPy's iteration gathers them.
+const SHORTEST_RUN: usize = 64;
 
 /// An axis of a call: its length, and the bytes from one element to the next in each operand.
 #[derive(Clone, Copy, Debug)]
@@ -152,15 +152,15 @@ mod tests {
         let [row, column] = [axis(4, [80, 0, 80]), axis(20, [4, 0, 4])];
         assert_eq!(lengths(&[batch, channel, row, column]), Some(vec![3, 5, 80]));
         assert_eq!(lengths(&[column, row, channel, batch]), Some(vec![3, 5, 80]));
-        assert_eq!(lengths(&[axis(7, [80, 0, 80]), axis(20, [4, 4, 4])]), Some(vec![7, 20]));
-        assert_eq!(lengths(&[axis(1, [0, 0, 0]), axis(20, [4, 4, 4])]), Some(vec![20]));
+        assert_eq!(lengths(&[axis(7, [280, 0, 280]), axis(70, [4, 4, 4])]), Some(vec![7, 70]));
+        assert_eq!(lengths(&[axis(1, [0, 0, 0]), axis(70, [4, 4, 4])]), Some(vec![70]));
     }
 
     #[test]
     fn short_runs_and_overlapping_outputs_are_left_alone() {
         assert_eq!(lengths(&[axis(100, [12, 0, 12]), axis(3, [4, 4, 4])]), None);
-        assert_eq!(lengths(&[axis(100, [80, 4, 0]), axis(20, [4, 0, 4])]), None);
-        assert_eq!(lengths(&[axis(100, [80, 4, 40]), axis(20, [4, 0, 4])]), None);
+        assert_eq!(lengths(&[axis(100, [280, 4, 0]), axis(70, [4, 0, 4])]), None);
+        assert_eq!(lengths(&[axis(100, [280, 4, 140]), axis(70, [4, 0, 4])]), None);
         assert_eq!(lengths(&[]), None);
     }
 }

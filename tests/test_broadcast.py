@@ -239,6 +239,7 @@ def test_few_channels_last_run_in_threads(
         for_each(work, parts)
 
     monkeypatch.setattr(_threads, "for_each", watched)
+    monkeypatch.setattr(_threads, "_LEAST_IN_THREADS", x.size)
     for count in (1, 2, 3):
         threads(count)
         assert ag.prelu(x, slope).tobytes() == wanted.tobytes()

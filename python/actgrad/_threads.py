@@ -16,6 +16,9 @@ from actgrad import _core
 # Elements from which looking at the shapes pays.
 _LEAST = 1 << 14
 
+# Elements from which threads of Python pay.
+_LEAST_IN_THREADS = 1 << 20
+
 # How long to look for an element that arrays have in common: two halves of one have none.
 _MOST_WORK = 1000
 
@@ -32,7 +35,8 @@ def call(ufunc: np.ufunc, operands: Sequence[Any], keywords: Mapping[str, Any]) 
     if not _core.compute_broadcast(ufunc, [*inputs, *outputs]):
         # What repeats does so after a few elements: NumPy's iteration copies less, and each
         # thread takes rows.
-        rows, threads = len(outputs[0]), _core.get_num_threads()
+        rows = len(outputs[0])
+        threads = _core.get_num_threads() if outputs[0].size >= _LEAST_IN_THREADS else 1
         step = -(-rows // (4 * threads)) if threads > 1 else rows
         for_each(
             lambda part: ufunc(
