@@ -119,4 +119,5 @@ def _plan(
 
 def _overlap(one: np.ndarray[Any, Any], other: np.ndarray[Any, Any]) -> bool:
     """Whether arrays may share memory, unless they are the same one."""
+    # The stubs of NumPy take the two special values of max_work alone.
     return one is not other and bool(np.may_share_memory(one, other, max_work=_MOST_WORK))  # type: ignore[arg-type]

@@ -121,7 +121,7 @@ class ParametrisedForm(_core.QuickForm):
         return str(self.ufunc.__name__)
 
     @property
-    def __doc__(self) -> str | None:  # type: ignore[override]
+    def __doc__(self) -> str | None:  # type: ignore[override]  # object has a plain string
         return self.ufunc.__doc__
 
     def __repr__(self) -> str:
@@ -300,7 +300,7 @@ class Activation(BaseActivation):
             **attributes,
         )
         call = attributes["value"]
-        # No descriptor: as an attribute of the class it is called without self.
+        # No descriptor: as an attribute of the class it is called without self. mypy expects one.
         type(self).__call__ = call  # type: ignore[method-assign]
 
     def __call__(self, x: npt.ArrayLike, *parameters: Any, **keywords: Any) -> Any:

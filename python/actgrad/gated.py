@@ -34,7 +34,7 @@ class GatedForm:
         return str(self.ufunc.__name__)
 
     @property
-    def __doc__(self) -> str | None:  # type: ignore[override]
+    def __doc__(self) -> str | None:  # type: ignore[override]  # object has a plain string
         return self.ufunc.__doc__
 
     def __repr__(self) -> str:
@@ -272,6 +272,7 @@ class GatedActivation(BaseActivation):
             forms[form] = make(name, form, _core.ufuncs[f"{name}_{form}"])
         nothing: MappingProxyType[str, Any] = MappingProxyType({})
         self._describe(row, nothing, parameters=nothing, activation=row["activation"], **forms)
+        # The class has this one instance: its call is the form itself. mypy wants a method.
         type(self).__call__ = staticmethod(forms["value"])  # type: ignore[method-assign]
 
     def __call__(self, *operands: Any, axis: int = -1, **keywords: Any) -> Any:

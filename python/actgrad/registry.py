@@ -30,6 +30,7 @@ _BY_NAME = MappingProxyType(
 )
 
 
+# The names are strings, too: mypy reports the overlap that is meant.
 @overload
 def get(name: GatedName) -> GatedActivation: ...  # type: ignore[overload-overlap]
 @overload

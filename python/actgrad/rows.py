@@ -34,7 +34,7 @@ class RowForm:
         return str(self.ufunc.__name__)
 
     @property
-    def __doc__(self) -> str | None:  # type: ignore[override]
+    def __doc__(self) -> str | None:  # type: ignore[override]  # object has a plain string
         return self.ufunc.__doc__
 
     def __repr__(self) -> str:
