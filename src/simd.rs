@@ -271,18 +271,24 @@ unsafe fn run<F: ElementFunction, T: Number, const BLOCK: usize>(
     if count == 0 {
         return;
     }
-    let mut padded_inputs = [const { MaybeUninit::<[T; BLOCK]>::uninit() }; MAX_INPUTS];
+    let mut filled = [const { MaybeUninit::<[T; BLOCK]>::uninit() }; MAX_INPUTS];
     let mut padded_outputs = [const { MaybeUninit::<[T; BLOCK]>::uninit() }; MAX_OUTPUTS];
-    let mut sources = [Input { pointer: null(), repeated: false }; MAX_INPUTS];
+    let mut sources = [null::<T>(); MAX_INPUTS];
+    // What of an offset counts for an operand: nothing, where one element stands for all.
+    let mut moving = [0_usize; MAX_INPUTS];
     let mut targets = [null_mut(); MAX_OUTPUTS];
     // SAFETY: the caller vouches for INPUTS operands and OUTPUTS results of `count` elements.
     unsafe {
         for k in 0..F::INPUTS {
-            sources[k] = *inputs.add(k);
-            if count < BLOCK && !sources[k].repeated {
-                let padded = padded_inputs[k].write([T::ONE; BLOCK]).as_mut_ptr();
-                sources[k].pointer.copy_to_nonoverlapping(padded, count);
-                sources[k].pointer = padded;
+            let Input { pointer, repeated } = *inputs.add(k);
+            sources[k] = pointer;
+            moving[k] = if repeated { 0 } else { usize::MAX };
+            if repeated {
+                sources[k] = filled[k].write([*pointer; BLOCK]).as_ptr();
+            } else if count < BLOCK {
+                let padded = filled[k].write([T::ONE; BLOCK]).as_mut_ptr();
+                pointer.copy_to_nonoverlapping(padded, count);
+                sources[k] = padded;
             }
         }
         for k in 0..F::OUTPUTS {
@@ -295,25 +301,22 @@ unsafe fn run<F: ElementFunction, T: Number, const BLOCK: usize>(
     }
 
     let length = count.max(BLOCK);
-    let blocks = length / BLOCK;
     let overlapping = !length.is_multiple_of(BLOCK);
     let mut last = [const { MaybeUninit::<[T; BLOCK]>::uninit() }; MAX_OUTPUTS];
-    let mut index = if overlapping { 0 } else { 1 };
-    // Block 0 is the overlapping one; the others follow in order.
-    while index <= blocks {
-        let start = if index == 0 { length - BLOCK } else { (index - 1) * BLOCK };
-
+    // The overlapping block comes first, and its results wait in `last`; the others follow in order.
+    let (mut offset, mut next) = if overlapping { (length - BLOCK, 0) } else { (0, BLOCK) };
+    let mut now = targets;
+    if overlapping {
+        for k in 0..F::OUTPUTS {
+            now[k] = last[k].as_mut_ptr().cast::<T>().wrapping_sub(offset);
+        }
+    }
+    loop {
         let mut operands = [[T::ZERO; BLOCK]; MAX_INPUTS];
         for k in 0..F::INPUTS {
-            // SAFETY: `start + BLOCK <= length`, and sources hold `length` elements, or one.
-            unsafe {
-                let Input { pointer, repeated } = sources[k];
-                operands[k] = if repeated {
-                    [*pointer; BLOCK]
-                } else {
-                    pointer.add(start).cast::<[T; BLOCK]>().read_unaligned()
-                };
-            }
+            let source = sources[k].wrapping_add(offset & moving[k]);
+            // SAFETY: `offset + BLOCK <= length`, and sources hold `length` elements, or a block.
+            operands[k] = unsafe { source.cast::<[T; BLOCK]>().read_unaligned() };
         }
 
         let mut results = [[T::ZERO; BLOCK]; MAX_OUTPUTS];
@@ -329,14 +332,16 @@ unsafe fn run<F: ElementFunction, T: Number, const BLOCK: usize>(
         }
 
         for k in 0..F::OUTPUTS {
-            if index == 0 {
-                last[k].write(results[k]);
-            } else {
-                // SAFETY: as for the operands; targets hold `length` elements.
-                unsafe { targets[k].add(start).cast::<[T; BLOCK]>().write_unaligned(results[k]) };
-            }
+            let target = now[k].wrapping_add(offset);
+            // SAFETY: as for the operands; targets hold `length` elements.
+            unsafe { target.cast::<[T; BLOCK]>().write_unaligned(results[k]) };
         }
-        index += 1;
+        now = targets;
+        if next > length - BLOCK {
+            break;
+        }
+        offset = next;
+        next += BLOCK;
     }
 
     for k in 0..F::OUTPUTS {
