@@ -4,6 +4,7 @@ use crate::activations::relu::relu_derivative;
 use crate::math::Number;
 use crate::math::double::Double;
 use crate::math::exp::exp_decay;
+use crate::math::quotient::reciprocal_pair;
 use crate::simd::{ElementFunction, MAX_INPUTS, MAX_OUTPUTS};
 
 /// `x -> (sigmoid'(x), tanh'(x), relu'(x))`, with one exponential.
@@ -58,10 +59,10 @@ impl ElementFunction for RoundDecimal {
 fn derivatives<T: Number>(x: T) -> [T; 3] {
     let decay = exp_decay(Double::from(-x.abs()));
     let e = decay.to_double();
-    let sigmoid_quotient = e.plus_larger(T::ONE).reciprocal();
+    let sigmoid_quotient = reciprocal_pair(e.plus_larger(T::ONE));
     let sigmoid = decay.mantissa.multiply_round(sigmoid_quotient.square());
 
-    let tanh_quotient = e.square().plus_larger(T::ONE).reciprocal();
+    let tanh_quotient = reciprocal_pair(e.square().plus_larger(T::ONE));
     let tanh = decay.mantissa.square().multiply_round(tanh_quotient.square());
     // 2^k is normal wherever 4^k is not below the subnormals: one rounding, at the end.
     let power = decay.power * T::UNBIAS;

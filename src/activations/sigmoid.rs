@@ -5,6 +5,7 @@ use crate::math::Number;
 use crate::math::double::Double;
 use crate::math::exp::{Scaled, exp_decay};
 use crate::math::gate::{Factor, Gate, Reach, sigma, times_sigma};
+use crate::math::quotient::reciprocal_pair;
 use crate::math::tanh::{tanh_pair, tanh_round};
 
 /// `sigmoid(x) = 1 / (1 + e^-x)`.
@@ -113,7 +114,7 @@ impl<T: Number> Logistic<T> {
     #[inline(always)]
     pub fn at(t: Double<T>) -> Self {
         let decay = exp_decay(t);
-        let quotient = decay.to_double().plus_larger(T::ONE).reciprocal();
+        let quotient = reciprocal_pair(decay.to_double().plus_larger(T::ONE));
         Logistic { decay, quotient, slope: decay.mantissa.multiply(quotient.square()) }
     }
 

@@ -5,6 +5,7 @@ use crate::activations::sigmoid::{Logistic, Tanh};
 use crate::math::Number;
 use crate::math::double::{Double, fast_two_sum, polynomial, two_product};
 use crate::math::exp::exp_decay;
+use crate::math::quotient::quotient;
 use crate::math::tanh::tanh_pair;
 
 /// `tanh_shrink(x) = x - tanh(x)`.
@@ -43,7 +44,7 @@ fn tanh_shrink<T: Number>(x: T) -> T {
     let e = exp_decay(Double::from(-(T::TWO * magnitude))).to_double();
     let near = magnitude < T::literal(1.25);
     let numerator = Double::select(near, square.times(magnitude), e.scale(T::TWO));
-    let quotient = numerator.divide(Double::select(near, weight, e.plus_larger(T::ONE)));
+    let quotient = quotient(numerator, Double::select(near, weight, e.plus_larger(T::ONE)));
     // |x| - 1 is exact, or what is added to it too small to count. It is at least 1/4, the
     // quotient then less.
     let whole = T::select(near, T::ZERO, magnitude - T::ONE);

@@ -7,6 +7,7 @@
 use super::Number;
 use super::double::{Double, polynomial_by_pairs};
 use super::exp::ExpConstants;
+use super::quotient::reciprocal_estimate;
 use super::real::Real;
 
 /// Constants of the gate, one set for each working precision.
@@ -108,7 +109,7 @@ impl<T: Number> Opening<T> {
         };
         let square = r * r;
         let tail = polynomial_by_pairs(r, square, T::GATE_TAIL, T::ONE);
-        let inverse = square.mul_add(tail, sum).reciprocal();
+        let inverse = reciprocal_estimate(square.mul_add(tail, sum));
         Opening { power, inverse, sum, rest: square.mul_add(tail, dropped) }
     }
 }
@@ -244,7 +245,7 @@ impl<T: Number> Gate<T> {
         let dropped = r.mul_add(lift, lift - sum);
         let exponential = square.mul_add(tail, sum);
         let rest = d.mul_add(exponential, square.mul_add(tail, dropped));
-        let inverse = (exponential + power).reciprocal();
+        let inverse = reciprocal_estimate(exponential + power);
         let hi = (-power).mul_add(inverse, T::ONE);
         let lo = (-power).mul_add(inverse, T::ONE - hi);
         // 1 - q D = (1 - q R) - q e^r; hi - q sum is below 0.08: its rounding counts for nothing.
@@ -285,14 +286,15 @@ impl<T: Number> Gate<T> {
     /// `sigma(v) factor`, rounded, divided by `power`.
     #[inline(always)]
     pub fn times(&self, factor: Double<T>) -> T {
-        let lo = factor.hi.mul_add(self.residual, factor.lo);
+        // The tail may be the larger part next to a zero.
+        let lo = factor.round().mul_add(self.residual, factor.lo);
         self.inverse.mul_add(factor.hi, self.inverse * lo)
     }
 
     /// `sigma(v) factor` divided by `power`, as a pair.
     #[inline(always)]
     pub fn times_pair(&self, factor: Double<T>) -> Double<T> {
-        self.left().multiply(factor)
+        self.left().normalize().multiply(factor)
     }
 
     /// `sigma'(v)` divided by `power`, rounded.
@@ -304,9 +306,9 @@ impl<T: Number> Gate<T> {
         self.inverse.mul_add(hi, self.inverse * lo)
     }
 
-    /// `sigma'(v)` divided by `power`, as a pair.
+    /// `sigma'(v)` divided by `power`, as a normalised pair.
     #[inline(always)]
     pub fn slope(&self) -> Double<T> {
-        self.left().multiply(self.right())
+        self.left().multiply(self.right()).normalize()
     }
 }

@@ -7,6 +7,7 @@ pub mod expm1;
 pub mod gate;
 pub mod log;
 pub mod mills;
+pub mod quotient;
 pub mod real;
 pub mod root;
 pub mod tanh;

@@ -69,6 +69,9 @@ pub trait Real:
     /// The number one ulp nearer to zero; zero and NaN are not meaningful inputs.
     fn next_toward_zero(self) -> Self;
 
+    /// `1 / self` to 2^-4.3, for a positive normal number with a normal reciprocal: see
+    /// `math::quotient`.
+    fn reciprocal_guess(self) -> Self;
     /// About `1 / sqrt(self)` for a positive normal number, finite for zero: see `math::root`.
     fn reciprocal_sqrt_guess(self) -> Self;
 
@@ -96,7 +99,8 @@ pub trait Real:
 }
 
 macro_rules! implement_real {
-    ($float:ident, $bits:ident, $magic:expr, $bias:expr, $low_half:expr, $root_guess:expr) => {
+    ($float:ident, $bits:ident, $magic:expr, $bias:expr, $low_half:expr, $reciprocal_guess:expr,
+     $root_guess:expr) => {
         impl Real for $float {
             const ZERO: Self = 0.0;
             const ONE: Self = 1.0;
@@ -176,6 +180,10 @@ macro_rules! implement_real {
                 $float::from_bits(self.to_bits().wrapping_sub(1))
             }
             #[inline(always)]
+            fn reciprocal_guess(self) -> Self {
+                $float::from_bits(($reciprocal_guess as $bits).wrapping_sub(self.to_bits()))
+            }
+            #[inline(always)]
             fn reciprocal_sqrt_guess(self) -> Self {
                 $float::from_bits(($root_guess as $bits).wrapping_sub(self.to_bits() >> 1))
             }
@@ -188,12 +196,13 @@ macro_rules! implement_real {
 }
 
 // The low half: 12 bits of 24, 27 of 53.
-implement_real!(f32, u32, 12_582_912.0_f32, 127, 0xfff_u32, 0x5f1f_fff9_u32);
+implement_real!(f32, u32, 12_582_912.0_f32, 127, 0xfff_u32, 0x7ef3_11c3_u32, 0x5f1f_fff9_u32);
 implement_real!(
     f64,
     u64,
     6_755_399_441_055_744.0_f64,
     1023,
     0x7ff_ffff_u64,
+    0x7fde_6238_5024_84ba_u64,
     0x5fe3_ffff_2000_0000_u64
 );

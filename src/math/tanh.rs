@@ -3,6 +3,7 @@
 use super::Number;
 use super::double::{Double, polynomial, polynomial_by_pairs};
 use super::exp::exp_decay;
+use super::quotient::{quotient, reciprocal_estimate};
 use super::real::Real;
 
 /// Constants of the hyperbolic tangent, one set for each working precision.
@@ -75,7 +76,7 @@ pub fn tanh_pair<T: Number>(x: T) -> Double<T> {
     let magnitude = x.abs();
     let e = exp_decay(Double::from(-(T::TWO * magnitude))).to_double();
     // e < 0.61 above 1/4: the difference keeps the accuracy of the pair.
-    let far = e.negate().plus_larger(T::ONE).divide(e.plus_larger(T::ONE));
+    let far = quotient(e.negate().plus_larger(T::ONE), e.plus_larger(T::ONE));
     let square = x * x;
     let near =
         Double { hi: magnitude, lo: magnitude * (square * polynomial(square, T::TANH_TAIL)) };
@@ -108,7 +109,7 @@ pub fn tanh_round<T: Number>(x: T) -> T {
     };
     let numerator = plus(lift - power);
     let denominator = plus(lift + power);
-    let inverse = denominator.round().reciprocal();
+    let inverse = reciprocal_estimate(denominator.round());
     // The tails are as large as a quarter of the heads: the quotient is that of the sums.
     let quotient = numerator.round() * inverse;
     let remainder = (-quotient).mul_add(denominator.hi, numerator.hi) + numerator.lo;
