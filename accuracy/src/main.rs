@@ -5,6 +5,7 @@ use std::num::NonZero;
 use std::path::PathBuf;
 use std::process::{Command, ExitCode};
 
+use accuracy::arbiter;
 use accuracy::format::{Bfloat16, Float16, Float32, Float64, Format};
 use accuracy::formulas::{FORMULAS, Form};
 use accuracy::points::{Source, around, hard_places};
@@ -280,7 +281,8 @@ fn describe(measured: &Measurement, nanoseconds: f64) -> String {
     let form = form.name();
     format!(
         "{function:<14} {form:<17} {error:.6} ulp{place}; {misrounded} of {inputs} not nearest \
-         ({share:.3}%); {referred} by MPFR; {nanoseconds:.0} ns each"
+         ({share:.3}%); {referred} by {}; {nanoseconds:.0} ns each",
+        arbiter::NAME
     )
 }
 
