@@ -35,8 +35,10 @@ pub struct Big {
     knowledge: Knowledge,
 }
 
-/// Functions that come nearer to their limits than this have reached them, `2^-FAR` apart.
-const FAR: i64 = 5000;
+/// What `e^x` may be left at below -2^14: the cubes and squares of the largest floats, by which
+/// formulas multiply it, are less than 2^6000. What erfc may be left at is multiplied by x alone.
+const EXP_BOUND: i64 = 20_000;
+const ERFC_BOUND: i64 = 5_000;
 /// Below `2^-SMALL`, series in the argument itself.
 const SMALL: i64 = 24;
 
@@ -81,14 +83,9 @@ impl Big {
         Big { knowledge: Knowledge::Huge, ..Big::integer(0) }
     }
 
-    /// Within `2^-FAR` of an integer.
-    fn about(value: i64) -> Big {
-        Big {
-            middle: BigInt::from(value) << FAR as u64,
-            radius: BigInt::one(),
-            exponent: -FAR,
-            knowledge: Knowledge::Ball,
-        }
+    /// Within `2^-bits` of zero.
+    fn next_to_zero(bits: i64) -> Big {
+        Big { radius: BigInt::one(), exponent: -bits, ..Big::integer(0) }
     }
 
     fn is_known(&self) -> bool {
@@ -197,7 +194,7 @@ impl Big {
     fn erfc_of_center(&self, precision: u32) -> Big {
         let z = self.to_f64();
         if z > 60.0 {
-            return Big::about(0); // e^-3600 < 2^-5190
+            return Big::next_to_zero(ERFC_BOUND); // e^-3600 < 2^-5190
         }
         // erf(z) = (2z/sqrt pi) e^(-z^2) sum (2z^2)^n/(2n + 1)!!; the difference to 1 loses z^2/ln 2 bits.
         let precision = precision + (z * z * 1.5) as u32 + 32;
@@ -339,8 +336,8 @@ impl Enclosure for Big {
             return Big::unknown();
         }
         // A B - a b = A (B - b) + (A - a) b
-        let radius = (self.middle.abs() + &self.radius) * &other.radius
-            + &self.radius * other.middle.abs();
+        let radius =
+            (self.middle.abs() + &self.radius) * &other.radius + &self.radius * other.middle.abs();
         let exponent = self.exponent + other.exponent;
         Big::new(&self.middle * &other.middle, radius, exponent, precision)
     }
@@ -404,9 +401,9 @@ impl Enclosure for Big {
             return Big::unknown();
         }
         let least = self.middle.abs() - &self.radius;
-        if least.is_positive() && length(&least) + self.exponent > 12 {
-            // All are beyond 2^12, and e^-4096 < 2^-5900.
-            return if self.is_negative() { Big::about(0) } else { Big::huge() };
+        if least.is_positive() && length(&least) + self.exponent > 14 {
+            // All are at 2^14 or beyond, and e^-16384 < 2^-23000.
+            return if self.is_negative() { Big::next_to_zero(EXP_BOUND) } else { Big::huge() };
         }
         if !self.is_within(1) {
             return Big::unknown();

@@ -84,10 +84,7 @@ fn extremes(
     operation: impl Fn(&Float, &Float, Round) -> Float,
 ) -> Mpfr {
     let (low, high) = if is_negative { (largest, smallest) } else { (smallest, largest) };
-    Mpfr {
-        low: operation(low.0, low.1, Round::Down),
-        high: operation(high.0, high.1, Round::Up),
-    }
+    Mpfr { low: operation(low.0, low.1, Round::Down), high: operation(high.0, high.1, Round::Up) }
 }
 
 impl Enclosure for Mpfr {

@@ -137,7 +137,8 @@ impl<F: Format> Trial<F> {
         {
             return Ok(Exact::Special(value));
         }
-        exact::<F, Number>(self.evaluators(), x, self.parameters).map_err(|error| self.blame(&error))
+        exact::<F, Number>(self.evaluators(), x, self.parameters)
+            .map_err(|error| self.blame(&error))
     }
 
     /// The number of the format nearest to the exact value.
