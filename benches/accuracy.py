@@ -1,12 +1,12 @@
 """The largest errors of actgrad, NumPy's idioms, SciPy, PyTorch and JAX on the same points.
 
-Run as ``python -m benches.accuracy`` or ``make accuracy-of-peers``; peers that are not installed are
-left out. The judge is ``tests/oracle.py``: values in Arb or mpmath with proven bounds. The points
-are those of the tests: at random over the whole range, and around zeros, kinks, overflow and
-underflow. They find what is wrong; proofs over all inputs of actgrad are the business of ``accuracy/``.
+Run as ``python -m benches.accuracy`` or ``make accuracy-of-peers``; peers that are not installed
+are left out. The judge is ``tests/oracle.py``: values in Arb or mpmath with proven bounds. The
+points are those of the tests: at random over the whole range, and around zeros, kinks, overflow and
+underflow. They find what is wrong; the proof over all inputs of actgrad is in ``accuracy/``.
 
-An error is in units in the last place of the exact value. A result is *lost* where it is 0, infinite
-or NaN although the exact value is a normal number; the smallest such input is shown.
+An error is in units in the last place of the exact value. A result is *lost* where it is 0,
+infinite or NaN although the exact value is a normal number; the smallest such input is shown.
 """
 
 import argparse
@@ -135,7 +135,7 @@ def report(about: dict[str, str], findings: list[Finding], names: list[str]) -> 
         "The largest error in units in the last place, by `make accuracy-of-peers` (see",
         "`benches/accuracy.py`). *lost at x*: the result is 0, infinite or NaN although the exact",
         "value is a normal number; x is the smallest such input. Derivatives: PyTorch's by the",
-        "operations its autograd calls, JAX's by `jax.grad`, NumPy's and SciPy's by the usual idiom.",
+        "operations its autograd calls, JAX's by `jax.grad`, NumPy's and SciPy's by the idiom.",
         "",
         *(f"- {name}: {text}" for name, text in about.items()),
         "",
