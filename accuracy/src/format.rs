@@ -81,7 +81,7 @@ pub fn power_of_two(exponent: i32) -> f64 {
     }
 }
 
-fn largest<F: Format>() -> f64 {
+pub fn largest<F: Format>() -> f64 {
     (2.0 - power_of_two(1 - F::DIGITS)) * power_of_two(F::GREATEST_EXPONENT)
 }
 

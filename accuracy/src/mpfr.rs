@@ -12,7 +12,7 @@ use rug::Float;
 use rug::float::{Constant, Round, Special};
 use rug::ops::NegAssign;
 
-use crate::format::Format;
+use crate::format::{Format, largest, power_of_two};
 use crate::formulas::{Evaluators, Parameters};
 use crate::interval::{Enclosure, Interval, Workspace};
 
