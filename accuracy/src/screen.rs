@@ -1,7 +1,5 @@
 //! The fast references at work: what a ball proves about a result.
 
-use rug::Float;
-
 use crate::ball::Ball;
 use crate::format::{Format, nearest, ulp};
 use crate::formulas::{Evaluators, Parameters};
@@ -26,7 +24,7 @@ pub trait Screen: Reference + Send {
     /// What the ball proves of a result; nothing, if it does not decide the rounding.
     fn screen<F: Format>(self, got: f64) -> Option<Screened>;
     /// Whether the ball can hold the number enclosed.
-    fn may_hold(self, enclosure: &Enclosure) -> bool;
+    fn may_hold<E: Enclosure>(self, enclosure: &E) -> bool;
 }
 
 /// The roundings of a few operations on a bound.
@@ -78,11 +76,11 @@ impl Screen for Ball<f64> {
         Some(Screened { error: distance / unit * INFLATION, correct })
     }
 
-    fn may_hold(self, enclosure: &Enclosure) -> bool {
+    fn may_hold<E: Enclosure>(self, enclosure: &E) -> bool {
         if self.middle.is_infinite() && self.radius == 0.0 {
-            return enclosure.low.get_exp().is_some_and(|exponent| exponent > 1000);
+            return enclosure.binades()[0] >= 1000;
         }
-        may_hold(Float::with_val(160, self.middle), self.radius, enclosure)
+        may_hold([self.middle, 0.0], self.radius, enclosure)
     }
 }
 
@@ -130,18 +128,13 @@ impl Screen for Ball<Pair> {
         Some(Screened { error, correct: got == expected })
     }
 
-    fn may_hold(self, enclosure: &Enclosure) -> bool {
+    fn may_hold<E: Enclosure>(self, enclosure: &E) -> bool {
         let Pair { hi, lo } = self.middle;
-        may_hold(Float::with_val(160, hi) + lo, self.radius, enclosure)
+        may_hold([hi, lo], self.radius, enclosure)
     }
 }
 
-fn may_hold(middle: Float, radius: f64, enclosure: &Enclosure) -> bool {
-    if middle.is_nan() || !radius.is_finite() {
-        return true; // nothing was claimed
-    }
-    // The distance from the middle to the enclosure.
-    let below = Float::with_val(160, &enclosure.low - &middle);
-    let above = Float::with_val(160, &middle - &enclosure.high);
-    below <= radius && above <= radius
+fn may_hold<E: Enclosure>(center: [f64; 2], radius: f64, enclosure: &E) -> bool {
+    // An infinite radius, or NaN: nothing was claimed.
+    center[0].is_nan() || !radius.is_finite() || enclosure.meets(center, radius)
 }

@@ -7,20 +7,21 @@ use actgrad::catalogue::Row;
 use actgrad::operands::{Kernels, Operand, compute};
 use actgrad::simd::Level;
 
-use crate::arbiter::{Exact, exact, judge, rounded};
+use crate::arbiter::{Exact, Number, exact, judge, rounded};
 use crate::format::{Bits, Format, decode, encode, nearest};
 use crate::formulas::{Evaluators, Form, Formula, Parameters};
+use crate::interval::Enclosure as _;
 use crate::reference::Reference;
 use crate::screen::Screen;
 
 /// Errors up to here are not told apart unless they are exactly zero; else every result of a
-/// function that is exact to the last bound would be a new record for MPFR to confirm.
+/// function that is exact to the last bound would be a new record for the arbiter to confirm.
 pub const FLOOR: f64 = 0.001;
 
 /// Inputs computed at a time.
 const BLOCK: usize = 4096;
 
-/// One input in so many, chosen by its bits, has its ball checked against MPFR.
+/// One input in so many, chosen by its bits, has its ball checked against the arbiter.
 const AUDIT: u64 = 1 << 15;
 
 pub struct Trial<F: Format> {
@@ -47,11 +48,11 @@ pub struct Tally {
     pub inputs: u64,
     /// Results that are not the nearest float.
     pub misrounded: u64,
-    /// Inputs MPFR had to decide.
+    /// Inputs the arbiter had to decide.
     pub referred: u64,
-    /// Inputs whose ball was checked against MPFR.
+    /// Inputs whose ball was checked against the arbiter.
     pub audited: u64,
-    /// The first of the worst results above [`FLOOR`], judged by MPFR.
+    /// The first of the worst results above [`FLOOR`], judged by the arbiter.
     pub worst: Option<Worst>,
     /// A bound of the other errors, where it is not above the worst one.
     pub bound: f64,
@@ -79,7 +80,7 @@ impl Tally {
         self.worst.map_or(FLOOR, |worst| worst.error)
     }
 
-    /// Adds an error MPFR has found.
+    /// Adds an error the arbiter has found.
     fn note(&mut self, error: f64, input: u64) {
         if error > self.limit() {
             self.worst = Some(Worst { error, input });
@@ -136,7 +137,8 @@ impl<F: Format> Trial<F> {
         {
             return Ok(Exact::Special(value));
         }
-        exact::<F>(self.evaluators(), x, self.parameters).map_err(|error| self.blame(&error))
+        exact::<F, Number>(self.evaluators(), x, self.parameters)
+            .map_err(|error| self.blame(&error))
     }
 
     /// The number of the format nearest to the exact value.
@@ -148,7 +150,7 @@ impl<F: Format> Trial<F> {
                 return Ok(value);
             }
         }
-        Ok(rounded::<F>(&self.exact(x)?))
+        Ok(rounded::<F, Number>(&self.exact(x)?))
     }
 
     /// The kernel's results.
@@ -173,10 +175,10 @@ impl<F: Format> Trial<F> {
         self.compute(&[bits], &mut result);
         let (x, got) = (decode::<F>(bits), decode::<F>(result[0]));
         let exact = self.exact(x)?;
-        let error = judge::<F>(&exact, got).error;
+        let error = judge::<F, Number>(&exact, got).error;
         let exact = match exact {
             Exact::Special(value) => value.to_string(),
-            Exact::Real(enclosure) => enclosure.low.to_string_radix(10, Some(25)),
+            Exact::Real(enclosure) => enclosure.text(),
         };
         Ok(Account { input: x, got, exact, error })
     }
@@ -255,7 +257,7 @@ impl<F: Format> Bench<F> {
                 }
                 _ => {
                     tally.referred += u64::from(is_screened);
-                    let verdict = judge::<F>(&trial.exact(x)?, got);
+                    let verdict = judge::<F, Number>(&trial.exact(x)?, got);
                     tally.misrounded += u64::from(!verdict.correct);
                     tally.note(verdict.error, input);
                 }
@@ -263,7 +265,7 @@ impl<F: Format> Bench<F> {
         }
         tally.inputs += block.len() as u64;
 
-        // The worst first: what MPFR says of it proves most of the others to be better.
+        // The worst first: what the arbiter says of it proves most of the others to be better.
         candidates.sort_unstable_by(|a, b| b.0.total_cmp(&a.0).then(a.1.cmp(&b.1)));
         for (bound, index) in candidates.drain(..) {
             if bound <= tally.limit() {
@@ -272,14 +274,14 @@ impl<F: Format> Bench<F> {
             }
             tally.referred += 1;
             let exact = trial.exact(decode::<F>(block[index]))?;
-            let verdict = judge::<F>(&exact, decode::<F>(results[index]));
+            let verdict = judge::<F, Number>(&exact, decode::<F>(results[index]));
             tally.note(verdict.error, block[index].pattern());
         }
         Ok(())
     }
 }
 
-/// Checks a ball against MPFR.
+/// Checks a ball against the arbiter.
 #[cold]
 #[inline(never)]
 fn audit<F: Format>(trial: &Trial<F>, x: f64, ball: F::Number) -> Result<(), String> {
