@@ -1,6 +1,6 @@
 //! The last word on a result: [`Enclosure`]s, as many bits as it takes.
 
-use crate::format::{Format, unit_exponent};
+use crate::format::{Format, largest, ulp, unit_exponent};
 use crate::formulas::{Evaluators, Parameters};
 use crate::interval::{Enclosure, evaluate};
 
@@ -47,7 +47,7 @@ pub fn exact<F: Format, E: Enclosure>(
         let far = f64::MAX.copysign(x);
         let enclosure: E = enclose::<F, E>(evaluators, far, parameters)?;
         return Ok(match enclosure.binades()[0] {
-            128.. => Exact::Special(enclosure.nearest::<F>()[0]),
+            128.. => Exact::Special(f64::INFINITY.copysign(enclosure.nearest::<F>()[0])),
             ..-148 => Exact::Real(E::exact(0.0, FIRST_PRECISION)),
             _ => Exact::Real(enclosure),
         });
@@ -98,10 +98,10 @@ pub fn judge<F: Format, E: Enclosure>(exact: &Exact<E>, got: f64) -> Verdict {
     }
     let unit = unit::<F, E>(enclosure);
     let error = if got.is_infinite() {
-        // It counts as the power of two after the largest number, which is no f64 in float64: from
-        // half of it the distance is half of it less.
-        let half = 2.0_f64.powi(F::GREATEST_EXPONENT).copysign(got);
-        enclosure.distance(half, unit) + 2.0_f64.powi(F::GREATEST_EXPONENT - unit)
+        // It counts as the power of two after the largest number, which is no f64 in float64.
+        let largest = largest::<F>().copysign(got);
+        let rest = enclosure.add(&E::exact(-largest, LAST_PRECISION), LAST_PRECISION);
+        rest.distance(ulp::<F>(largest).copysign(got), unit)
     } else {
         enclosure.distance(got, unit)
     };

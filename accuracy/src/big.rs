@@ -52,17 +52,17 @@ fn shifted(value: &BigInt, shift: i64) -> BigInt {
 }
 
 impl Big {
-    /// At most so many bits of it.
+    /// At most so many bits of it; exact as long as only zeros go.
     fn new(middle: BigInt, radius: BigInt, exponent: i64, precision: u32) -> Big {
-        let excess = length(&middle).max(length(&radius)) - i64::from(precision);
-        if excess <= 0 {
-            return Big { middle, radius, exponent, knowledge: Knowledge::Ball };
-        }
-        // Both are rounded down: less than one unit each.
+        let excess = (length(&middle).max(length(&radius)) - i64::from(precision)).max(0) as u64;
+        let is_exact = [&middle, &radius]
+            .iter()
+            .all(|value| value.trailing_zeros().is_none_or(|zeros| zeros >= excess));
+        // Else both are rounded down: less than one unit each.
         Big {
             middle: middle >> excess,
-            radius: (radius >> excess) + 2,
-            exponent: exponent + excess,
+            radius: (radius >> excess) + if is_exact { 0 } else { 2 },
+            exponent: exponent + excess as i64,
             knowledge: Knowledge::Ball,
         }
     }
@@ -137,6 +137,12 @@ impl Big {
         self.widened(&radius.multiply(slope, 64), precision)
     }
 
+    /// Whether every number of the ball is further from zero than 60.
+    fn is_far(&self) -> bool {
+        let least = self.middle.abs() - &self.radius;
+        shifted(&least, self.exponent) >= BigInt::from(60)
+    }
+
     /// Whether the radius is less than `2^-bits`.
     fn is_within(&self, bits: i64) -> bool {
         self.radius.is_zero() || length(&self.radius) + self.exponent <= -bits
@@ -190,12 +196,9 @@ impl Big {
         Big::new(power, radius, k - fraction, precision)
     }
 
-    /// `erfc(z)` at an exact `z >= 1/2`.
+    /// `erfc(z)` at an exact `z`, from 1/2 to about 60.
     fn erfc_of_center(&self, precision: u32) -> Big {
         let z = self.to_f64();
-        if z > 60.0 {
-            return Big::next_to_zero(ERFC_BOUND); // e^-3600 < 2^-5190
-        }
         // erf(z) = (2z/sqrt pi) e^(-z^2) sum (2z^2)^n/(2n + 1)!!; the difference to 1 loses z^2/ln 2 bits.
         let precision = precision + (z * z * 1.5) as u32 + 32;
         let square = self.multiply(self, precision);
@@ -469,6 +472,14 @@ impl Enclosure for Big {
         if !self.is_known() {
             return Big::unknown();
         }
+        if self.is_far() {
+            // 1 - erf(60) < e^-3600 < 2^-5190
+            let one = Big::integer(if self.is_negative() { -1 } else { 1 });
+            return one.widened(&Big::next_to_zero(ERFC_BOUND), u32::MAX);
+        }
+        if !self.is_within(0) {
+            return Big::unknown();
+        }
         let wide = precision + 8;
         let z = self.center();
         let size = if self.is_negative() { z.negate() } else { z.clone() };
@@ -495,15 +506,15 @@ impl Enclosure for Big {
         if size < 0.5 {
             return Big::integer(1).add(&self.erf(precision + 8).negate(), precision);
         }
-        // For z >= 0, (2/sqrt pi) e^(-z^2) < erfc(z) (2z + 1.5); on the ball e^(-z^2) is at most
-        // e^(2zr + r^2) < 1.003 times that, where zr and r < 0.001.
-        let result = z.erfc_of_center(precision);
-        if size > 60.0 {
-            return if self.is_within(0) { result } else { Big::unknown() };
+        if self.is_far() {
+            return Big::next_to_zero(ERFC_BOUND);
         }
         if !self.is_within(16) {
             return Big::unknown();
         }
+        // For z >= 0, (2/sqrt pi) e^(-z^2) < erfc(z) (2z + 1.5); on the ball e^(-z^2) is at most
+        // e^(2zr + r^2) < 1.003 times that, where zr and r < 0.001.
+        let result = z.erfc_of_center(precision);
         let slope = result.multiply(&Big::exact(2.0 * size + 2.0, 64), 64).scaled(1);
         result.spread(self, &slope, precision)
     }

@@ -73,7 +73,7 @@ formats! {
 }
 
 /// `2^exponent`, subnormal if need be.
-pub fn power_of_two(exponent: i32) -> f64 {
+pub const fn power_of_two(exponent: i32) -> f64 {
     if exponent >= -1022 {
         f64::from_bits(((exponent + 1023) as u64) << 52)
     } else {

@@ -12,6 +12,7 @@ use std::sync::{LazyLock, OnceLock};
 
 use crate::ball::{Ball, Midpoint};
 use crate::big::Big;
+use crate::format::power_of_two;
 use crate::interval::{evaluate, evaluate_all};
 use crate::reference::Reference;
 
@@ -29,12 +30,9 @@ const OPERATION: f64 = power_of_two(-100);
 /// Bounds of the relative error of functions, each derived at the function.
 const FUNCTION: f64 = power_of_two(-94);
 
-const fn power_of_two(exponent: i32) -> f64 {
-    f64::from_bits(((1023 + exponent) as u64) << 52)
-}
-
+/// `a + b`, where `a` is the larger.
 #[inline(always)]
-fn fast_two_sum(a: f64, b: f64) -> Pair {
+pub fn fast_two_sum(a: f64, b: f64) -> Pair {
     let hi = a + b;
     Pair { hi, lo: b - (hi - a) }
 }

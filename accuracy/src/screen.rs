@@ -1,10 +1,10 @@
 //! The fast references at work: what a ball proves about a result.
 
 use crate::ball::Ball;
-use crate::format::{Format, nearest, ulp};
+use crate::format::{Format, nearest, power_of_two, ulp};
 use crate::formulas::{Evaluators, Parameters};
 use crate::interval::Enclosure;
-use crate::pair::Pair;
+use crate::pair::{Pair, fast_two_sum};
 use crate::reference::Reference;
 
 /// What is proven of one result.
@@ -18,6 +18,11 @@ pub struct Screened {
 
 /// A reference that decides results in bulk.
 pub trait Screen: Reference + Send {
+    /// How much a bound is above the error, about: smaller differences are not worth a second look.
+    const RESOLUTION: f64;
+    /// Whether balls of pairs know better.
+    const HAS_SECOND: bool;
+
     fn evaluate(evaluators: &Evaluators, xs: &[f64], parameters: Parameters, results: &mut [Self]);
     /// The number nearest to the exact value, where the ball decides it.
     fn rounded<F: Format>(self) -> Option<f64>;
@@ -38,42 +43,58 @@ fn finite<F: Format>(got: f64) -> f64 {
 impl Ball<f64> {
     /// Two floats around the ball.
     #[inline(always)]
-    fn ends(self) -> (f64, f64) {
+    fn ends(self) -> [f64; 2] {
         let Ball { middle, radius } = self;
         // The second term makes up for rounding the ends.
         let reach = (radius + middle.abs() * (2.0 * f64::EPSILON)) * INFLATION;
-        if radius == 0.0 { (middle, middle) } else { (middle - reach, middle + reach) }
+        if radius == 0.0 { [middle; 2] } else { [middle - reach, middle + reach] }
     }
 }
 
+/// What is proven of a result by two floats around the exact value that round alike, and the largest
+/// distance to it.
+#[inline(always)]
+fn screened<F: Format>(
+    expected: f64,
+    ends: [f64; 2],
+    got: f64,
+    distance: impl Fn(f64) -> f64,
+) -> Option<Screened> {
+    let correct = got == expected;
+    if expected.is_infinite() {
+        return correct.then_some(Screened { error: 0.0, correct });
+    }
+    if got.is_nan() {
+        return Some(Screened { error: f64::INFINITY, correct });
+    }
+    if F::WIDTH == 64 && got.is_infinite() {
+        return None;
+    }
+    // If the ends have different signs, both round to zero: the ulp is the smallest.
+    let unit = ulp::<F>(ends[0].abs().min(ends[1].abs()));
+    Some(Screened { error: distance(finite::<F>(got)) / unit * INFLATION, correct })
+}
+
 impl Screen for Ball<f64> {
+    const RESOLUTION: f64 = power_of_two(-22);
+    const HAS_SECOND: bool = true;
+
     fn evaluate(evaluators: &Evaluators, xs: &[f64], parameters: Parameters, results: &mut [Self]) {
         (evaluators.single)(xs, parameters, results);
     }
 
     #[inline(always)]
     fn rounded<F: Format>(self) -> Option<f64> {
-        let (low, high) = self.ends();
-        let rounded = nearest::<F>(low);
-        (rounded == nearest::<F>(high)).then_some(rounded)
+        let [low, high] = self.ends().map(nearest::<F>);
+        (low == high).then_some(low)
     }
 
     #[inline(always)]
     fn screen<F: Format>(self, got: f64) -> Option<Screened> {
-        let expected = self.rounded::<F>()?;
-        let correct = got == expected;
-        if expected.is_infinite() {
-            return correct.then_some(Screened { error: 0.0, correct });
-        }
-        if got.is_nan() {
-            return Some(Screened { error: f64::INFINITY, correct });
-        }
-        let (low, high) = self.ends();
-        // If the ends have different signs, both round to zero: the ulp is the smallest.
-        let unit = ulp::<F>(low.abs().min(high.abs()));
-        let got = finite::<F>(got);
-        let distance = (got - low).abs().max((got - high).abs());
-        Some(Screened { error: distance / unit * INFLATION, correct })
+        let ends = self.ends();
+        screened::<F>(self.rounded::<F>()?, ends, got, |got| {
+            (got - ends[0]).abs().max((got - ends[1]).abs())
+        })
     }
 
     fn may_hold<E: Enclosure>(self, enclosure: &E) -> bool {
@@ -85,47 +106,55 @@ impl Screen for Ball<f64> {
 }
 
 impl Ball<Pair> {
-    /// Whether `hi` is the `f64` nearest to every number of the ball, and half the smaller of the
-    /// distances to its neighbours.
+    /// Pairs around the ball.
     #[inline(always)]
-    fn settled<F: Format>(self) -> bool {
-        let Pair { hi, lo } = self.middle;
-        hi.is_finite() && (lo.abs() + self.radius) * INFLATION < 0.5 * self.unit::<F>()
-    }
-
-    /// The ulp of `hi`, or the smaller one beneath it where `hi` is a power of two.
-    #[inline(always)]
-    fn unit<F: Format>(self) -> f64 {
-        let below = f64::from_bits((self.middle.hi.abs().to_bits()).saturating_sub(1));
-        ulp::<F>(below)
+    fn ends(self) -> [Pair; 2] {
+        let Ball { middle: Pair { hi, lo }, radius } = self;
+        // The second term makes up for rounding the ends.
+        let reach = (radius + lo.abs() * (2.0 * f64::EPSILON)) * INFLATION;
+        let reach = if radius == 0.0 { 0.0 } else { reach };
+        [fast_two_sum(hi, lo - reach), fast_two_sum(hi, lo + reach)]
     }
 }
 
+/// An `f64` next to a pair, not further from zero.
+#[inline(always)]
+fn truncated(Pair { hi, lo }: Pair) -> f64 {
+    let is_beyond = lo != 0.0 && hi.is_sign_negative() != lo.is_sign_negative();
+    if is_beyond { f64::from_bits(hi.to_bits() - 1) } else { hi }
+}
+
+/// The number nearest to a pair.
+#[inline(always)]
+fn nearest_to_pair<F: Format>(Pair { hi, lo }: Pair) -> f64 {
+    if F::WIDTH == 64 || lo == 0.0 || hi.to_bits() & 1 == 1 {
+        return nearest::<F>(hi);
+    }
+    // Rounded to odd, an f64 is on the same side of the middle between two numbers as the pair.
+    nearest::<F>(if lo > 0.0 { hi.next_up() } else { hi.next_down() })
+}
+
 impl Screen for Ball<Pair> {
+    const RESOLUTION: f64 = power_of_two(-30);
+    const HAS_SECOND: bool = false;
+
     fn evaluate(evaluators: &Evaluators, xs: &[f64], parameters: Parameters, results: &mut [Self]) {
         (evaluators.pair)(xs, parameters, results);
     }
 
     #[inline(always)]
     fn rounded<F: Format>(self) -> Option<f64> {
-        debug_assert_eq!(F::WIDTH, 64, "pairs are for float64");
-        let exact = self.radius == 0.0 && self.middle.lo == 0.0;
-        (exact || self.settled::<F>()).then_some(self.middle.hi)
+        let [low, high] = self.ends().map(nearest_to_pair::<F>);
+        (low == high && self.middle.hi.is_finite()).then_some(low)
     }
 
     #[inline(always)]
     fn screen<F: Format>(self, got: f64) -> Option<Screened> {
-        let expected = self.rounded::<F>()?;
-        if got.is_nan() {
-            return Some(Screened { error: f64::INFINITY, correct: false });
-        }
-        if got.is_infinite() {
-            return None;
-        }
-        // The first difference is exact, or so large that its rounding does not matter.
-        let distance = ((got - self.middle.hi) - self.middle.lo).abs() + self.radius;
-        let error = distance / self.unit::<F>() * INFLATION;
-        Some(Screened { error, correct: got == expected })
+        let ends = self.ends().map(truncated);
+        screened::<F>(self.rounded::<F>()?, ends, got, |got| {
+            // The first difference is exact, or so large that its rounding does not matter.
+            ((got - self.middle.hi) - self.middle.lo).abs() + self.radius
+        })
     }
 
     fn may_hold<E: Enclosure>(self, enclosure: &E) -> bool {

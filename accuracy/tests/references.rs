@@ -51,15 +51,15 @@ fn inputs<F: Format>(formula: &Formula, points: u64) -> Vec<f64> {
         .collect()
 }
 
-/// Every ball holds what MPFR encloses, and most of them are narrow enough to decide the result.
-fn balls_hold_the_exact_value<F: Format>(points: u64) {
+/// Every ball holds what the arbiter encloses, and most are narrow enough to decide the result.
+fn balls_hold_the_exact_value<F: Format, B: Screen>(points: u64) {
     for formula in FORMULAS {
         let xs = inputs::<F>(formula, points);
         let p = parameters(formula).map(accuracy::format::nearest::<F>);
         for form in Form::ALL {
             let evaluators = formula.evaluators(form);
-            let mut balls = vec![F::Number::exact(0.0); xs.len()];
-            F::Number::evaluate(evaluators, &xs, p, &mut balls);
+            let mut balls = vec![B::exact(0.0); xs.len()];
+            B::evaluate(evaluators, &xs, p, &mut balls);
             let mut decided = 0;
             for (&x, &ball) in xs.iter().zip(&balls) {
                 let exact = evaluate(320, || Number::formula(evaluators)(x, p));
@@ -79,14 +79,16 @@ fn balls_hold_the_exact_value<F: Format>(points: u64) {
 
 #[test]
 fn balls_of_singles_hold_the_exact_value() {
-    balls_hold_the_exact_value::<Float32>(400);
-    balls_hold_the_exact_value::<Float16>(100);
-    balls_hold_the_exact_value::<Bfloat16>(100);
+    balls_hold_the_exact_value::<Float32, Ball<f64>>(400);
+    balls_hold_the_exact_value::<Float16, Ball<f64>>(100);
+    balls_hold_the_exact_value::<Bfloat16, Ball<f64>>(100);
 }
 
 #[test]
 fn balls_of_pairs_hold_the_exact_value() {
-    balls_hold_the_exact_value::<Float64>(400);
+    balls_hold_the_exact_value::<Float64, Ball<Pair>>(400);
+    balls_hold_the_exact_value::<Float32, Ball<Pair>>(100);
+    balls_hold_the_exact_value::<Float16, Ball<Pair>>(100);
 }
 
 /// A function in two number systems, and where it is tried.
@@ -189,7 +191,8 @@ fn big_balls_hold_what_mpfr_encloses() {
                         continue;
                     }
                     let low = (mpfr.low.clone() - high).to_f64();
-                    let rest = low.abs() * f64::EPSILON + f64::from_bits(1);
+                    let width = 2.0_f64.powi(mpfr.width());
+                    let rest = low.abs() * f64::EPSILON + width + f64::from_bits(1);
                     assert!(big.meets([high, low], rest), "{place}");
                     let unit = big.binades()[0].max(-1060);
                     assert!(big.width() <= unit - 30 || big.width() < -1200, "{place}: wide");
@@ -214,9 +217,15 @@ fn decimal(text: &str) -> Interval {
         value = value * 10.0 + f64::from(character.to_digit(10).expect(text));
         power -= i32::from(is_fraction);
     }
-    for _ in 0..power.abs() {
-        value = if power > 0 { value * 10.0 } else { value / 10.0 };
+    let (mut scale, mut factor, mut rest) = (n(1.0), n(10.0), power.unsigned_abs());
+    while rest > 0 {
+        if rest & 1 == 1 {
+            scale = scale * factor;
+        }
+        factor = factor * factor;
+        rest >>= 1;
     }
+    let value = if power > 0 { value * scale } else { value / scale };
     if number.starts_with('-') { -value } else { value }
 }
 
@@ -230,6 +239,13 @@ fn formulas_give_the_values_of_flint() {
         let form = Form::ALL.into_iter().find(|known| known.name() == form).expect(form);
         let x = hexadecimal(x);
         let value = || Number::formula(formula.evaluators(form))(x, parameters(formula));
+        // Big balls leave what is so small at a bound of it: no format reaches it.
+        let power: i32 = text.split_once('e').map_or(0, |(_, power)| power.parse().expect(text));
+        if power < -1300 && !cfg!(feature = "mpfr") {
+            assert!(evaluate(1000, value).distance(0.0, -4300) <= 1.0, "{line}");
+            lines += 1;
+            continue;
+        }
         let difference = if text.parse() == Ok(0.0) && !text.contains('e') {
             evaluate(1000, value)
         } else {
