@@ -151,7 +151,10 @@ fn exponent_of<F: Format>(value: f64) -> i32 {
 /// The ulp that counts for a finite number.
 #[inline(always)]
 pub fn ulp<F: Format>(value: f64) -> f64 {
-    power_of_two(exponent_of::<F>(value) - (F::DIGITS - 1))
+    const EXPONENT: u64 = 0x7ff << 52;
+    let (least, greatest) = (power_of_two(F::LEAST_EXPONENT), power_of_two(F::GREATEST_EXPONENT));
+    let binade = f64::from_bits(value.abs().to_bits() & EXPONENT).clamp(least, greatest);
+    binade * power_of_two(1 - F::DIGITS)
 }
 
 /// A real number rounded to the format: to nearest, ties to even.

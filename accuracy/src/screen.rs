@@ -10,10 +10,16 @@ use crate::reference::Reference;
 /// What is proven of one result.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Screened {
-    /// Its error in ulps is at most this.
+    /// Its error in ulps is at most this; NaN where nothing is proven.
     pub error: f64,
     /// It is the number nearest to the exact value.
     pub correct: bool,
+}
+
+impl Screened {
+    pub fn is_decided(&self) -> bool {
+        !self.error.is_nan()
+    }
 }
 
 /// A reference that decides results in bulk.
@@ -27,18 +33,13 @@ pub trait Screen: Reference + Send {
     /// The number nearest to the exact value, where the ball decides it.
     fn rounded<F: Format>(self) -> Option<f64>;
     /// What the ball proves of a result; nothing, if it does not decide the rounding.
-    fn screen<F: Format>(self, got: f64) -> Option<Screened>;
+    fn screen<F: Format>(self, got: f64) -> Screened;
     /// Whether the ball can hold the number enclosed.
     fn may_hold<E: Enclosure>(self, enclosure: &E) -> bool;
 }
 
 /// The roundings of a few operations on a bound.
 const INFLATION: f64 = 1.0 + 1.0 / (1u64 << 40) as f64;
-
-/// An infinity counts as the power of two after the largest number.
-fn finite<F: Format>(got: f64) -> f64 {
-    if got.is_infinite() { 2.0_f64.powi(F::GREATEST_EXPONENT + 1).copysign(got) } else { got }
-}
 
 impl Ball<f64> {
     /// Two floats around the ball.
@@ -51,28 +52,29 @@ impl Ball<f64> {
     }
 }
 
-/// What is proven of a result by two floats around the exact value that round alike, and the largest
-/// distance to it.
+/// What is proven of a result, given the number nearest to the exact value, if that is decided, two
+/// floats around it and the distance to the further end. Without branches: the compiler makes vectors
+/// of it.
 #[inline(always)]
 fn screened<F: Format>(
-    expected: f64,
+    expected: Option<f64>,
     ends: [f64; 2],
     got: f64,
     distance: impl Fn(f64) -> f64,
-) -> Option<Screened> {
-    let correct = got == expected;
-    if expected.is_infinite() {
-        return correct.then_some(Screened { error: 0.0, correct });
-    }
-    if got.is_nan() {
-        return Some(Screened { error: f64::INFINITY, correct });
-    }
-    if F::WIDTH == 64 && got.is_infinite() {
-        return None;
-    }
+) -> Screened {
+    let (is_decided, expected) = (expected.is_some(), expected.unwrap_or(0.0));
+    let correct = is_decided & (got == expected);
+    // An infinity counts as the power of two after the largest number, which is no f64 in float64.
+    let beyond = if F::WIDTH == 64 { f64::NAN } else { power_of_two(F::GREATEST_EXPONENT + 1) };
+    let finite = if got.is_infinite() { beyond.copysign(got) } else { got };
     // If the ends have different signs, both round to zero: the ulp is the smallest.
     let unit = ulp::<F>(ends[0].abs().min(ends[1].abs()));
-    Some(Screened { error: distance(finite::<F>(got)) / unit * INFLATION, correct })
+    let error = distance(finite) / unit * INFLATION;
+    let error = if got.is_nan() { f64::INFINITY } else { error };
+    let infinite = if correct { 0.0 } else { f64::NAN };
+    let error = if expected.is_infinite() { infinite } else { error };
+    let error = if is_decided { error } else { f64::NAN };
+    Screened { error, correct }
 }
 
 impl Screen for Ball<f64> {
@@ -90,10 +92,11 @@ impl Screen for Ball<f64> {
     }
 
     #[inline(always)]
-    fn screen<F: Format>(self, got: f64) -> Option<Screened> {
+    fn screen<F: Format>(self, got: f64) -> Screened {
         let ends = self.ends();
-        screened::<F>(self.rounded::<F>()?, ends, got, |got| {
-            (got - ends[0]).abs().max((got - ends[1]).abs())
+        screened::<F>(self.rounded::<F>(), ends, got, |got| {
+            let [low, high] = ends.map(|end| (got - end).abs());
+            if low > high { low } else { high }
         })
     }
 
@@ -149,9 +152,9 @@ impl Screen for Ball<Pair> {
     }
 
     #[inline(always)]
-    fn screen<F: Format>(self, got: f64) -> Option<Screened> {
+    fn screen<F: Format>(self, got: f64) -> Screened {
         let ends = self.ends().map(truncated);
-        screened::<F>(self.rounded::<F>()?, ends, got, |got| {
+        screened::<F>(self.rounded::<F>(), ends, got, |got| {
             // The first difference is exact, or so large that its rounding does not matter.
             ((got - self.middle.hi) - self.middle.lo).abs() + self.radius
         })

@@ -202,6 +202,8 @@ pub struct Bench<F: Format> {
     xs: Vec<f64>,
     results: Vec<F::Bits>,
     balls: Vec<F::Number>,
+    /// The errors they prove; NaN outside the domain.
+    errors: Vec<f64>,
     /// Places in the block of results whose rounding the balls leave undecided.
     undecided: Vec<usize>,
     /// Bounds above the worst error so far, and their places in the block.
@@ -214,6 +216,7 @@ impl<F: Format> Default for Bench<F> {
             xs: vec![0.0; BLOCK],
             results: vec![F::Bits::default(); BLOCK],
             balls: vec![F::Number::exact(0.0); BLOCK],
+            errors: vec![0.0; BLOCK],
             undecided: Vec::new(),
             candidates: Vec::new(),
         }
@@ -237,7 +240,7 @@ impl<F: Format> Bench<F> {
         block: &[F::Bits],
         tally: &mut Tally,
     ) -> Result<(), String> {
-        let Bench { xs, results, balls, undecided, candidates } = self;
+        let Bench { xs, results, balls, errors, undecided, candidates } = self;
         let results = &mut results[..block.len()];
         trial.compute(block, results);
         let xs = &mut xs[..block.len()];
@@ -249,42 +252,40 @@ impl<F: Format> Bench<F> {
         let balls = &mut balls[..block.len()];
         F::Number::evaluate(trial.evaluators(), xs, trial.parameters, balls);
 
+        let errors = &mut errors[..block.len()];
+        tally.misrounded += screen_block::<F>(trial.formula.domain, block, results, balls, errors);
+
         let look = |index: usize| (decode::<F>(block[index]), decode::<F>(results[index]));
-        for index in 0..block.len() {
-            let input = block[index].pattern();
-            let (x, got) = look(index);
-            if !trial.is_in_domain(x) {
-                let verdict = judge::<F, Number>(&trial.exact(x)?, got);
-                tally.misrounded += u64::from(!verdict.correct);
-                tally.note(verdict.error, input);
-                continue;
+        let limit = tally.limit();
+        for (index, &error) in errors.iter().enumerate() {
+            if error <= limit {
+                tally.bound = tally.bound.max(error);
+            } else if error.is_nan() {
+                undecided.push(index);
+            } else {
+                candidates.push((error, index));
             }
-            if input.wrapping_mul(0x9e37_79b9_7f4a_7c15) < u64::MAX / AUDIT {
-                audit(trial, x, balls[index])?;
+        }
+        for (&bits, &ball) in block.iter().zip(&*balls) {
+            let input = bits.pattern();
+            let x = decode::<F>(bits);
+            if input.wrapping_mul(0x9e37_79b9_7f4a_7c15) < u64::MAX / AUDIT && trial.is_in_domain(x)
+            {
+                audit(trial, x, ball)?;
                 tally.audited += 1;
-            }
-            match balls[index].screen::<F>(got) {
-                Some(screened) => {
-                    tally.misrounded += u64::from(!screened.correct);
-                    if screened.error <= tally.limit() {
-                        tally.bound = tally.bound.max(screened.error);
-                    } else {
-                        candidates.push((screened.error, index));
-                    }
-                }
-                None => undecided.push(index),
             }
         }
         tally.inputs += block.len() as u64;
 
         for index in undecided.drain(..) {
             let (x, got) = look(index);
-            if let Some(screened) = look_again(trial, x, got, tally.limit()) {
+            let is_inside = trial.is_in_domain(x);
+            if is_inside && let Some(screened) = look_again(trial, x, got, tally.limit()) {
                 tally.misrounded += u64::from(!screened.correct);
                 tally.bound = tally.bound.max(screened.error);
                 continue;
             }
-            tally.referred += 1;
+            tally.referred += u64::from(is_inside);
             let verdict = judge::<F, Number>(&trial.exact(x)?, got);
             tally.misrounded += u64::from(!verdict.correct);
             tally.note(verdict.error, block[index].pattern());
@@ -314,11 +315,30 @@ impl<F: Format> Bench<F> {
     }
 }
 
+/// What balls prove of results: bounds of the errors, NaN where undecided or outside the domain, and
+/// how many results are certainly not the nearest.
+fn screen_block<F: Format>(
+    domain: (f64, f64),
+    inputs: &[F::Bits],
+    results: &[F::Bits],
+    balls: &[F::Number],
+    errors: &mut [f64],
+) -> u64 {
+    let mut misrounded = 0;
+    for (((error, &bits), &result), ball) in errors.iter_mut().zip(inputs).zip(results).zip(balls) {
+        let x = decode::<F>(bits);
+        let found = ball.screen::<F>(decode::<F>(result));
+        *error = if (x > domain.0) & (x < domain.1) { found.error } else { f64::NAN };
+        misrounded += u64::from(!error.is_nan() & !found.correct);
+    }
+    misrounded
+}
+
 /// What the ball of pairs proves of a result, if that decides the rounding and no error above the limit.
 #[cold]
 #[inline(never)]
 fn look_again<F: Format>(trial: &Trial<F>, x: f64, got: f64, limit: f64) -> Option<Screened> {
-    let screened = second::<F>(trial, x)?.screen::<F>(got)?;
+    let screened = second::<F>(trial, x)?.screen::<F>(got);
     (screened.error <= limit + EQUAL).then_some(screened)
 }
 
