@@ -19,7 +19,7 @@
 //!
 //! How a result is judged: the ball of its exact value proves that its error is at most the worst
 //! found so far, and whether it is the nearest float. Where it cannot, and for every new worst error,
-//! the arbiter decides. So the counts are exact, and so is the worst error.
+//! the arbiter decides. So the counts are exact, and so is the error of the worst result.
 
 pub mod arbiter;
 pub mod ball;
