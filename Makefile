@@ -6,15 +6,20 @@ BIN := $(VENV)/bin
 RUST_SOURCES := Cargo.toml Cargo.lock .cargo/config.toml $(shell find src -name '*.rs')
 PYTHON_SOURCES := pyproject.toml README.md LICENSE $(shell find python -name '*.py' -o -name '*.pyi' -o -name py.typed)
 
-.PHONY: demo test test-rust test-python lint bench bench-dense roofline bench-rust clean
+.PHONY: demo test test-rust test-python test-accuracy lint exhaustive exhaustive-float64 mpfr \
+	accuracy-of-peers bench bench-dense roofline bench-rust clean
 
 demo: $(VENV)/installed
 	$(BIN)/python examples/demo.py
 
-test: test-rust test-python
+test: test-rust test-accuracy test-python
 
 test-rust:
 	cargo test --release --locked
+
+# A fixed slice of the proof of accuracy; needs no MPFR.
+test-accuracy:
+	cargo run --quiet --release --locked -p accuracy -- slice
 
 test-python: $(VENV)/installed $(VENV)/test-tools
 	$(BIN)/python -m pytest
@@ -22,11 +27,27 @@ test-python: $(VENV)/installed $(VENV)/test-tools
 
 lint: $(VENV)/installed $(VENV)/lint-tools
 	cargo fmt --all --check
-	cargo clippy --release --locked -p actgrad -p actgrad-benches --all-targets --features actgrad/python -- -D warnings
+	cargo clippy --release --locked -p actgrad -p actgrad-benches -p accuracy --all-targets --features actgrad/python -- -D warnings
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
 	$(BIN)/python -m mypy.stubtest actgrad._core
+
+# The full proof: hours, see accuracy/README.md. It goes on where it was stopped; ARGS="--function gelu"
+# does one function.
+exhaustive: mpfr
+	cargo run --release --locked -p accuracy --features mpfr -- float32 $(ARGS)
+
+exhaustive-float64: mpfr
+	cargo run --release --locked -p accuracy --features mpfr -- float64 $(ARGS)
+
+mpfr:
+	@echo '#include <mpfr.h>' | cc -E - >/dev/null 2>&1 \
+		|| { echo 'MPFR is missing: sudo apt-get install libmpfr-dev' >&2; exit 1; }
+
+# actgrad beside PyTorch, SciPy and NumPy, as far as they are installed, on the same points.
+accuracy-of-peers: $(VENV)/installed $(VENV)/test-tools $(VENV)/bench-tools
+	$(BIN)/python -m benches.accuracy $(ARGS)
 
 # Benchmarks take options, as in `make bench ARGS=--quick`; ARGS=--help lists them.
 bench: $(VENV)/installed $(VENV)/bench-tools

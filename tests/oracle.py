@@ -997,7 +997,10 @@ def _ulp_error(got: float, value: Dyadic | float, form: Format) -> float:
         if not math.isfinite(value) or not math.isfinite(got):
             same = got == value or (math.isnan(got) and math.isnan(value))
             return 0.0 if same else inf
-        return math.ldexp(abs(got), -form.lowest)  # exactly zero
+        try:
+            return math.ldexp(abs(got), -form.lowest)  # exactly zero
+        except OverflowError:
+            return inf
     if math.isnan(got):
         return inf
     mantissa, exponent = value

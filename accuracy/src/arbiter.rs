@@ -1,11 +1,17 @@
-//! The last word on a result: MPFR intervals, as many bits as it takes.
+//! The last word on a result: [`Enclosure`]s, as many bits as it takes.
 
-use rug::Float;
-use rug::float::Round;
-
-use crate::format::{Format, nearest_to, ulp_of};
+use crate::format::{Format, largest, ulp, unit_exponent};
 use crate::formulas::{Evaluators, Parameters};
 use crate::interval::{Enclosure, evaluate};
+
+/// What the arbiter computes with.
+#[cfg(feature = "mpfr")]
+pub type Number = crate::mpfr::Mpfr;
+#[cfg(not(feature = "mpfr"))]
+pub type Number = crate::big::Big;
+
+/// Its name.
+pub const NAME: &str = if cfg!(feature = "mpfr") { "MPFR" } else { "big balls" };
 
 /// The error of one result.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -21,50 +27,49 @@ pub const FIRST_PRECISION: u32 = 192;
 const LAST_PRECISION: u32 = FIRST_PRECISION << 6;
 
 /// An exact value, known well enough to be told from what is not it.
-pub enum Exact {
+#[derive(Debug)]
+pub enum Exact<E = Number> {
     /// NaN, or an infinity.
     Special(f64),
-    Real(Enclosure),
+    Real(E),
 }
 
 /// The exact value of a form at any float, enclosed to a small part of an ulp of the format.
 ///
 /// At an infinity it is the limit. Every form is there as good as at its limit already at the
 /// largest `f64`: a number beyond 2^128 goes on to infinity, one below 2^-149 to zero.
-pub fn exact<F: Format>(
+pub fn exact<F: Format, E: Enclosure>(
     evaluators: &Evaluators,
     x: f64,
     parameters: Parameters,
-) -> Result<Exact, String> {
+) -> Result<Exact<E>, String> {
     if x.is_infinite() {
         let far = f64::MAX.copysign(x);
-        let enclosure = enclose::<F>(evaluators, far, parameters)?;
-        let exponent = enclosure.low.get_exp().unwrap_or(i32::MIN);
-        return Ok(match exponent {
-            129.. => Exact::Special(f64::INFINITY.copysign(enclosure.low.to_f64())),
-            ..-148 => Exact::Real(Enclosure { low: Float::new(2), high: Float::new(2) }),
+        let enclosure: E = enclose::<F, E>(evaluators, far, parameters)?;
+        return Ok(match enclosure.binades()[0] {
+            128.. => Exact::Special(f64::INFINITY.copysign(enclosure.nearest::<F>()[0])),
+            ..-148 => Exact::Real(E::exact(0.0, FIRST_PRECISION)),
             _ => Exact::Real(enclosure),
         });
     }
-    Ok(Exact::Real(enclose::<F>(evaluators, x, parameters)?))
+    Ok(Exact::Real(enclose::<F, E>(evaluators, x, parameters)?))
 }
 
 /// Encloses a form at a finite number, so narrowly that the nearest float is known unless the value
 /// is within 2^-100 ulp of the middle between two: that is taken for a tie.
-fn enclose<F: Format>(
+fn enclose<F: Format, E: Enclosure>(
     evaluators: &Evaluators,
     x: f64,
     parameters: Parameters,
-) -> Result<Enclosure, String> {
+) -> Result<E, String> {
     let mut precision = FIRST_PRECISION;
     while precision <= LAST_PRECISION {
-        let enclosure = evaluate(precision, || (evaluators.interval)(x, parameters));
-        let nearest = nearest_to::<F>(&enclosure.low);
-        let is_decided = nearest == nearest_to::<F>(&enclosure.high);
-        let width = Float::with_val(64, &enclosure.high - &enclosure.low) / unit::<F>(&enclosure);
+        let enclosure = evaluate(precision, || E::formula(evaluators)(x, parameters));
+        let [low, high] = enclosure.nearest::<F>();
+        let is_decided = low == high;
         let limit = if is_decided { -40 } else { -100 };
-        let is_narrow = width <= Float::with_val(2, 1) << limit;
-        if is_narrow || is_decided && nearest.is_infinite() {
+        let is_narrow = enclosure.width() <= unit::<F, E>(&enclosure) + limit;
+        if is_narrow || is_decided && low.is_infinite() {
             return Ok(enclosure);
         }
         precision *= 2;
@@ -72,14 +77,14 @@ fn enclose<F: Format>(
     Err(format!("the reference does not settle at {x:e} with {LAST_PRECISION} bits"))
 }
 
-/// The smaller of the ulps at the ends.
-fn unit<F: Format>(enclosure: &Enclosure) -> Float {
-    let (low, high) = (ulp_of::<F>(&enclosure.low), ulp_of::<F>(&enclosure.high));
-    if low < high { low } else { high }
+/// The exponent of the smaller of the ulps at the ends.
+fn unit<F: Format, E: Enclosure>(enclosure: &E) -> i32 {
+    let [low, high] = enclosure.binades();
+    unit_exponent::<F>(low.min(high))
 }
 
 /// Judges a result.
-pub fn judge<F: Format>(exact: &Exact, got: f64) -> Verdict {
+pub fn judge<F: Format, E: Enclosure>(exact: &Exact<E>, got: f64) -> Verdict {
     let enclosure = match exact {
         Exact::Special(value) => {
             let correct = got == *value || got.is_nan() && value.is_nan();
@@ -87,28 +92,26 @@ pub fn judge<F: Format>(exact: &Exact, got: f64) -> Verdict {
         }
         Exact::Real(enclosure) => enclosure,
     };
-    let correct = [&enclosure.low, &enclosure.high].map(|end| nearest_to::<F>(end)).contains(&got);
+    let correct = enclosure.nearest::<F>().contains(&got);
     if got.is_nan() || correct && got.is_infinite() {
         return Verdict { error: if correct { 0.0 } else { f64::INFINITY }, correct };
     }
-    let got = if got.is_infinite() {
-        // It counts as the power of two after the largest number.
-        let power = Float::with_val(2, 1) << (F::GREATEST_EXPONENT + 1);
-        if got < 0.0 { -power } else { power }
+    let unit = unit::<F, E>(enclosure);
+    let error = if got.is_infinite() {
+        // It counts as the power of two after the largest number, which is no f64 in float64.
+        let largest = largest::<F>().copysign(got);
+        let rest = enclosure.add(&E::exact(-largest, LAST_PRECISION), LAST_PRECISION);
+        rest.distance(ulp::<F>(largest).copysign(got), unit)
     } else {
-        Float::with_val(53, got)
+        enclosure.distance(got, unit)
     };
-    let distance = |end: &Float| Float::with_val_round(64, &got - end, Round::Nearest).0.abs();
-    let (low, high) = (distance(&enclosure.low), distance(&enclosure.high));
-    let distance = if low > high { low } else { high };
-    let error = (distance / unit::<F>(enclosure)).to_f64_round(Round::Up);
     Verdict { error, correct }
 }
 
 /// The number of the format nearest to the exact value.
-pub fn rounded<F: Format>(exact: &Exact) -> f64 {
+pub fn rounded<F: Format, E: Enclosure>(exact: &Exact<E>) -> f64 {
     match exact {
         Exact::Special(value) => *value,
-        Exact::Real(enclosure) => nearest_to::<F>(&enclosure.low),
+        Exact::Real(enclosure) => enclosure.nearest::<F>()[0],
     }
 }

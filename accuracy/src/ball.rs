@@ -10,7 +10,8 @@
 use core::ops::{Add, Div, Mul, Neg, Sub};
 use std::sync::OnceLock;
 
-use crate::interval::{Enclosure, evaluate};
+use crate::big::Big;
+use crate::interval::evaluate;
 use crate::reference::{Constant, Reference, mix_with_floats};
 
 /// A number in fast arithmetic. Each operation also gives a bound of its own error.
@@ -23,8 +24,8 @@ pub trait Midpoint: Copy + Send + Sync + 'static {
     const LEAST_EXPONENT: f64;
 
     fn exact(x: f64) -> Self;
-    /// The midpoint of an enclosure and the distance to its ends.
-    fn of(enclosure: &Enclosure) -> (Self, f64);
+    /// The midpoint of a narrow ball and a bound of its error.
+    fn of(number: &Big) -> (Self, f64);
     /// The number rounded to `f64`, within a relative 2^-52.
     fn rounded(self) -> f64;
     fn negate(self) -> Self;
@@ -74,9 +75,8 @@ impl<M: Midpoint> Ball<M> {
         Ball { middle, radius: bound::<M>(error + spread, error == 0.0 && spread == 0.0) }
     }
 
-    /// The range of magnitudes `[low, high]` of the ball.
-    fn from_enclosure(enclosure: &Enclosure) -> Self {
-        let (middle, radius) = M::of(enclosure);
+    fn of(number: &Big) -> Self {
+        let (middle, radius) = M::of(number);
         Ball { middle, radius }
     }
 }
@@ -151,7 +151,7 @@ impl<M: Midpoint> Reference for Ball<M> {
     #[inline(always)]
     fn constant(constant: Constant) -> Self {
         let constants = M::constants().get_or_init(|| {
-            let balls = Constant::ALL.map(|c| Self::from_enclosure(&evaluate(512, || c.define())));
+            let balls = Constant::ALL.map(|c| Self::of(&evaluate(512, || c.define())));
             balls.to_vec()
         });
         constants[constant as usize]
@@ -328,8 +328,8 @@ impl Midpoint for f64 {
     fn exact(x: f64) -> f64 {
         x
     }
-    fn of(enclosure: &Enclosure) -> (f64, f64) {
-        function(enclosure.low.to_f64())
+    fn of(number: &Big) -> (f64, f64) {
+        function(number.to_f64())
     }
     #[inline(always)]
     fn rounded(self) -> f64 {

@@ -5,7 +5,6 @@
 //! subnormals, above the largest number that of the last binade.
 
 use actgrad::operands::Storage;
-use rug::Float;
 
 use crate::ball::Ball;
 use crate::pair::Pair;
@@ -74,7 +73,7 @@ formats! {
 }
 
 /// `2^exponent`, subnormal if need be.
-fn power_of_two(exponent: i32) -> f64 {
+pub const fn power_of_two(exponent: i32) -> f64 {
     if exponent >= -1022 {
         f64::from_bits(((exponent + 1023) as u64) << 52)
     } else {
@@ -82,7 +81,7 @@ fn power_of_two(exponent: i32) -> f64 {
     }
 }
 
-fn largest<F: Format>() -> f64 {
+pub fn largest<F: Format>() -> f64 {
     (2.0 - power_of_two(1 - F::DIGITS)) * power_of_two(F::GREATEST_EXPONENT)
 }
 
@@ -152,7 +151,10 @@ fn exponent_of<F: Format>(value: f64) -> i32 {
 /// The ulp that counts for a finite number.
 #[inline(always)]
 pub fn ulp<F: Format>(value: f64) -> f64 {
-    power_of_two(exponent_of::<F>(value) - (F::DIGITS - 1))
+    const EXPONENT: u64 = 0x7ff << 52;
+    let (least, greatest) = (power_of_two(F::LEAST_EXPONENT), power_of_two(F::GREATEST_EXPONENT));
+    let binade = f64::from_bits(value.abs().to_bits() & EXPONENT).clamp(least, greatest);
+    binade * power_of_two(1 - F::DIGITS)
 }
 
 /// A real number rounded to the format: to nearest, ties to even.
@@ -170,34 +172,7 @@ pub fn nearest<F: Format>(value: f64) -> f64 {
     if rounded.abs() > largest::<F>() { f64::INFINITY.copysign(value) } else { rounded }
 }
 
-/// The same for an MPFR number.
-pub fn nearest_to<F: Format>(value: &Float) -> f64 {
-    let Some(exponent) = value.get_exp() else {
-        return value.to_f64(); // zero, infinite or NaN
-    };
-    // |value| is in [2^(exponent - 1), 2^exponent).
-    let least = F::LEAST_EXPONENT - (F::DIGITS - 1);
-    let digits = F::DIGITS.min(exponent - least);
-    let rounded = match digits {
-        1.. => Float::with_val(digits as u32, value).to_f64(),
-        // Half of the smallest number or more: a tie goes to zero, which is even.
-        0 if !is_power_of_two(value) => power_of_two(least).copysign(sign_of(value)),
-        _ => 0.0_f64.copysign(sign_of(value)),
-    };
-    if rounded.abs() > largest::<F>() { f64::INFINITY.copysign(rounded) } else { rounded }
-}
-
-fn sign_of(value: &Float) -> f64 {
-    if value.is_sign_negative() { -1.0 } else { 1.0 }
-}
-
-fn is_power_of_two(value: &Float) -> bool {
-    Float::with_val(1, value) == *value
-}
-
-/// [`ulp`] for a finite MPFR number.
-pub fn ulp_of<F: Format>(value: &Float) -> Float {
-    let exponent = value.get_exp().map_or(i32::MIN, |exponent| exponent - 1);
-    let exponent = exponent.clamp(F::LEAST_EXPONENT, F::GREATEST_EXPONENT) - (F::DIGITS - 1);
-    Float::with_val(2, 1) << exponent
+/// The exponent of the ulp that counts in the binade with this exponent.
+pub fn unit_exponent<F: Format>(binade: i32) -> i32 {
+    binade.clamp(F::LEAST_EXPONENT, F::GREATEST_EXPONENT) - (F::DIGITS - 1)
 }

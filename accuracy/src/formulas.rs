@@ -8,7 +8,10 @@
 //! To add an activation, add its entry; a row of the catalogue without one is an error that says so.
 
 use crate::ball::Ball;
-use crate::interval::Interval;
+use crate::big::Big;
+use crate::interval::{Enclosure, Interval};
+#[cfg(feature = "mpfr")]
+use crate::mpfr::Mpfr;
 use crate::pair::Pair;
 use crate::reference::{Constant, Reference};
 
@@ -37,12 +40,14 @@ impl Form {
     }
 }
 
-/// A form in the three number systems.
+/// A form in each number system.
 #[derive(Clone, Copy)]
 pub struct Evaluators {
     pub single: fn(&[f64], Parameters, &mut [Ball<f64>]),
     pub pair: fn(&[f64], Parameters, &mut [Ball<Pair>]),
-    pub interval: fn(f64, Parameters) -> Interval,
+    pub big: fn(f64, Parameters) -> Interval<Big>,
+    #[cfg(feature = "mpfr")]
+    pub mpfr: fn(f64, Parameters) -> Interval<Mpfr>,
 }
 
 /// An activation.
@@ -99,10 +104,14 @@ const fn evaluators<E: Evaluate>() -> Evaluators {
     Evaluators {
         single: block::<E, Ball<f64>>,
         pair: block::<E, Ball<Pair>>,
-        interval: |x, parameters| {
-            E::at(Interval::exact(x), parameters.map(<Interval as Reference>::exact))
-        },
+        big: single::<E, Big>,
+        #[cfg(feature = "mpfr")]
+        mpfr: single::<E, Mpfr>,
     }
+}
+
+fn single<E: Evaluate, N: Enclosure>(x: f64, parameters: Parameters) -> Interval<N> {
+    E::at(Interval::exact(x), parameters.map(Interval::exact))
 }
 
 /// The reals, for activations defined everywhere.

@@ -1,249 +1,183 @@
-//! Intervals of MPFR numbers: the reference of last resort, and the definition of the others.
+//! Sets of reals with ends of any precision: the reference of last resort, and the definition of the
+//! others.
 //!
-//! Every function here is monotone and MPFR rounds each correctly in a chosen direction, so an
-//! interval's ends are enclosed by rounding the lower one down and the upper one up. Nothing else
-//! is needed for a proof.
-//!
-//! Formulas want numbers that copy. So the ends live in a workspace of the thread, and an
-//! `Interval` is an index into it, valid inside one [`evaluate`] only.
+//! Formulas want numbers that copy. So the sets live in a workspace of the thread, and an
+//! `Interval` is an index into it, valid inside one [`evaluate`] only. What a set is made of is an
+//! [`Enclosure`]'s business: [`Big`](crate::big::Big) or, with the feature `mpfr`, `Mpfr`.
 
 use core::cell::RefCell;
-use core::cmp::Ordering;
+use core::fmt::Debug;
+use core::marker::PhantomData;
 use core::ops::{Add, Div, Mul, Neg, Sub};
 use std::collections::HashMap;
+use std::thread::LocalKey;
 
-use rug::Float;
-use rug::float::{Constant as MpfrConstant, Round, Special};
-use rug::ops::NegAssign;
-
+use crate::format::Format;
+use crate::formulas::{Evaluators, Parameters};
 use crate::reference::{Constant, Reference, mix_with_floats};
 
-/// The reals between two numbers, both included.
-#[derive(Clone, Debug)]
-pub struct Enclosure {
-    pub low: Float,
-    pub high: Float,
+/// A bounded set of reals that certainly holds the exact result of what led to it. Operations keep
+/// so many bits.
+pub trait Enclosure: Clone + Debug + 'static {
+    fn workspace() -> &'static LocalKey<RefCell<Workspace<Self>>>;
+    /// A form, to be evaluated in these sets.
+    fn formula(evaluators: &Evaluators) -> fn(f64, Parameters) -> Interval<Self>;
+
+    fn exact(x: f64, precision: u32) -> Self;
+    fn pi(precision: u32) -> Self;
+    /// The float this set was made from.
+    fn float(&self) -> f64;
+    fn add(&self, other: &Self, precision: u32) -> Self;
+    fn multiply(&self, other: &Self, precision: u32) -> Self;
+    fn divide(&self, other: &Self, precision: u32) -> Self;
+    fn negate(&self) -> Self;
+    fn widened(&self, by: &Self, precision: u32) -> Self;
+    fn sqrt(&self, precision: u32) -> Self;
+    fn exp(&self, precision: u32) -> Self;
+    fn exp_m1(&self, precision: u32) -> Self;
+    fn ln(&self, precision: u32) -> Self;
+    fn ln_1p(&self, precision: u32) -> Self;
+    fn tanh(&self, precision: u32) -> Self;
+    fn erf(&self, precision: u32) -> Self;
+    fn erfc(&self, precision: u32) -> Self;
+
+    /// The numbers of a format nearest to the ends; NaN if nothing is known.
+    fn nearest<F: Format>(&self) -> [f64; 2];
+    /// The exponents of the ends' binades; `i32::MIN` for zero.
+    fn binades(&self) -> [i32; 2];
+    /// The width is at most the power of two with this exponent.
+    fn width(&self) -> i32;
+    /// The distance of a number to the further end, in units of `2^unit`, rounded up.
+    fn distance(&self, from: f64, unit: i32) -> f64;
+    /// Whether the set has numbers within `radius` of a sum.
+    fn meets(&self, center: [f64; 2], radius: f64) -> bool;
+    /// The lower end to 25 decimal digits.
+    fn text(&self) -> String;
 }
 
 /// A number of the formula being evaluated.
-#[derive(Clone, Copy, Debug)]
-pub struct Interval(usize);
+pub struct Interval<E>(usize, PhantomData<E>);
 
-#[derive(Default)]
-struct Workspace {
+impl<E> Clone for Interval<E> {
+    fn clone(&self) -> Self {
+        *self
+    }
+}
+
+impl<E> Copy for Interval<E> {}
+
+pub struct Workspace<E> {
     precision: u32,
-    values: Vec<Enclosure>,
-    constants: HashMap<(Constant, u32), Enclosure>,
+    values: Vec<E>,
+    constants: HashMap<(Constant, u32), E>,
 }
 
-thread_local! {
-    static WORKSPACE: RefCell<Workspace> = RefCell::default();
+impl<E> Default for Workspace<E> {
+    fn default() -> Self {
+        Workspace { precision: 0, values: Vec::new(), constants: HashMap::new() }
+    }
 }
 
-/// Runs a formula with MPFR numbers of so many bits; formulas do not nest.
-pub fn evaluate(precision: u32, formula: impl FnOnce() -> Interval) -> Enclosure {
+/// Runs a formula with numbers of so many bits; formulas do not nest.
+pub fn evaluate<E: Enclosure>(precision: u32, formula: impl FnOnce() -> Interval<E>) -> E {
     let [result] = evaluate_all(precision, || [formula()]);
     result
 }
 
 /// Several results of one evaluation.
-pub fn evaluate_all<const N: usize>(
+pub fn evaluate_all<E: Enclosure, const N: usize>(
     precision: u32,
-    formula: impl FnOnce() -> [Interval; N],
-) -> [Enclosure; N] {
-    WORKSPACE.with_borrow_mut(|work| {
+    formula: impl FnOnce() -> [Interval<E>; N],
+) -> [E; N] {
+    E::workspace().with_borrow_mut(|work| {
         assert!(work.values.is_empty(), "evaluations do not nest");
         work.precision = precision;
     });
     let results = formula();
-    WORKSPACE.with_borrow_mut(|work| {
-        let enclosures = results.map(|Interval(index)| work.values[index].clone());
+    E::workspace().with_borrow_mut(|work| {
+        let enclosures = results.map(|interval| work.values[interval.0].clone());
         work.values.clear();
         enclosures
     })
 }
 
 /// Adds to the workspace what `operation` makes of the values there and the precision.
-fn with_values(operation: impl FnOnce(&[Enclosure], u32) -> Enclosure) -> Interval {
-    WORKSPACE.with_borrow_mut(|work| {
+fn with_values<E: Enclosure>(operation: impl FnOnce(&[E], u32) -> E) -> Interval<E> {
+    E::workspace().with_borrow_mut(|work| {
         let enclosure = operation(&work.values, work.precision);
         work.values.push(enclosure);
-        Interval(work.values.len() - 1)
+        Interval(work.values.len() - 1, PhantomData)
     })
 }
 
-impl Enclosure {
-    fn point(value: Float) -> Enclosure {
-        Enclosure { low: value.clone(), high: value }
+impl<E: Enclosure> Interval<E> {
+    pub fn pi() -> Self {
+        with_values(|_, precision| E::pi(precision))
     }
 
-    /// `function` rounds its operand in place and tells on which side of the exact result it is.
-    fn increasing(&self, function: impl Fn(&mut Float, Round) -> Ordering) -> Enclosure {
-        let mut low = self.low.clone();
-        let side = function(&mut low, Round::Down);
-        let mut high;
-        if self.low == self.high {
-            // One evaluation serves both: the exact result is here or before the next number.
-            high = low.clone();
-            if side != Ordering::Equal {
-                high.next_up();
-            }
-        } else {
-            high = self.high.clone();
-            function(&mut high, Round::Up);
-        }
-        Enclosure { low, high }
+    fn map(self, function: impl Fn(&E, u32) -> E) -> Self {
+        with_values(|values, precision| function(&values[self.0], precision))
     }
 
-    fn negate(mut self) -> Enclosure {
-        self.low.neg_assign();
-        self.high.neg_assign();
-        Enclosure { low: self.high, high: self.low }
-    }
-
-    /// The larger of the ends' absolute values.
-    fn magnitude(&self) -> Float {
-        let (low, high) = (self.low.clone().abs(), self.high.clone().abs());
-        if low > high { low } else { high }
-    }
-
-    /// 1 or -1 if no number here has the other sign, else 0.
-    fn sign(&self) -> i8 {
-        if self.low >= 0 {
-            1
-        } else if self.high <= 0 {
-            -1
-        } else {
-            0
-        }
-    }
-
-    /// The ends in order of their magnitude, if the interval has a sign.
-    fn by_magnitude(&self, sign: i8) -> (&Float, &Float) {
-        if sign > 0 { (&self.low, &self.high) } else { (&self.high, &self.low) }
+    fn with(self, other: Self, function: impl Fn(&E, &E, u32) -> E) -> Self {
+        with_values(|values, precision| function(&values[self.0], &values[other.0], precision))
     }
 }
 
-/// Encloses a product or quotient of which the smallest and the largest magnitude are those of these
-/// operands.
-fn extremes(
-    smallest: (&Float, &Float),
-    largest: (&Float, &Float),
-    is_negative: bool,
-    operation: impl Fn(&Float, &Float, Round) -> Float,
-) -> Enclosure {
-    let (low, high) = if is_negative { (largest, smallest) } else { (smallest, largest) };
-    Enclosure {
-        low: operation(low.0, low.1, Round::Down),
-        high: operation(high.0, high.1, Round::Up),
+impl<E: Enclosure> Add for Interval<E> {
+    type Output = Self;
+    fn add(self, other: Self) -> Self {
+        self.with(other, E::add)
     }
 }
 
-impl Interval {
-    pub fn pi() -> Interval {
-        with_values(|_, precision| {
-            let round = |round| Float::with_val_round(precision, MpfrConstant::Pi, round).0;
-            Enclosure { low: round(Round::Down), high: round(Round::Up) }
-        })
-    }
-
-    fn increasing(self, function: impl Fn(&mut Float, Round) -> Ordering) -> Interval {
-        with_values(|values, _| values[self.0].increasing(function))
-    }
-}
-
-impl Add for Interval {
-    type Output = Interval;
-    fn add(self, other: Interval) -> Interval {
-        with_values(|values, precision| {
-            let (a, b) = (&values[self.0], &values[other.0]);
-            Enclosure {
-                low: Float::with_val_round(precision, &a.low + &b.low, Round::Down).0,
-                high: Float::with_val_round(precision, &a.high + &b.high, Round::Up).0,
-            }
-        })
-    }
-}
-
-impl Sub for Interval {
-    type Output = Interval;
-    fn sub(self, other: Interval) -> Interval {
+impl<E: Enclosure> Sub for Interval<E> {
+    type Output = Self;
+    fn sub(self, other: Self) -> Self {
         self + -other
     }
 }
 
-impl Mul for Interval {
-    type Output = Interval;
-    fn mul(self, other: Interval) -> Interval {
-        with_values(|values, precision| {
-            let (a, b) = (&values[self.0], &values[other.0]);
-            let times =
-                |x: &Float, y: &Float, round| Float::with_val_round(precision, x * y, round).0;
-            let (sign, other_sign) = (a.sign(), b.sign());
-            if sign == 0 || other_sign == 0 {
-                // At least one holds zero inside, or NaN: no further than this on either side.
-                let high = times(&a.magnitude(), &b.magnitude(), Round::Up);
-                return Enclosure { low: -high.clone(), high };
-            }
-            let (a_small, a_large) = a.by_magnitude(sign);
-            let (b_small, b_large) = b.by_magnitude(other_sign);
-            extremes((a_small, b_small), (a_large, b_large), sign != other_sign, times)
-        })
+impl<E: Enclosure> Mul for Interval<E> {
+    type Output = Self;
+    fn mul(self, other: Self) -> Self {
+        self.with(other, E::multiply)
     }
 }
 
-impl Div for Interval {
-    type Output = Interval;
-    fn div(self, other: Interval) -> Interval {
-        with_values(|values, precision| {
-            let (a, b) = (&values[self.0], &values[other.0]);
-            let over =
-                |x: &Float, y: &Float, round| Float::with_val_round(precision, x / y, round).0;
-            let (sign, other_sign) = (a.sign(), b.sign());
-            let (b_small, b_large) = b.by_magnitude(other_sign);
-            if other_sign == 0 || *b_small == 0 {
-                return Enclosure::point(Float::with_val(precision, Special::Nan));
-            }
-            if sign == 0 {
-                let high = over(&a.magnitude(), &b_small.clone().abs(), Round::Up);
-                return Enclosure { low: -high.clone(), high };
-            }
-            let (a_small, a_large) = a.by_magnitude(sign);
-            extremes((a_small, b_large), (a_large, b_small), sign != other_sign, over)
-        })
+impl<E: Enclosure> Div for Interval<E> {
+    type Output = Self;
+    fn div(self, other: Self) -> Self {
+        self.with(other, E::divide)
     }
 }
 
-impl Neg for Interval {
-    type Output = Interval;
-    fn neg(self) -> Interval {
-        with_values(|values, _| values[self.0].clone().negate())
+impl<E: Enclosure> Neg for Interval<E> {
+    type Output = Self;
+    fn neg(self) -> Self {
+        self.map(|value, _| value.negate())
     }
 }
 
-mix_with_floats!(impl<> for Interval);
+mix_with_floats!(impl<E: Enclosure> for Interval<E>);
 
-impl Reference for Interval {
-    fn exact(x: f64) -> Interval {
-        with_values(|_, precision| Enclosure::point(Float::with_val(precision.max(53), x)))
+impl<E: Enclosure> Reference for Interval<E> {
+    fn exact(x: f64) -> Self {
+        with_values(|_, precision| E::exact(x, precision))
     }
 
     fn float(self) -> f64 {
-        WORKSPACE.with_borrow(|work| {
-            let enclosure = &work.values[self.0];
-            debug_assert!(enclosure.low == enclosure.high, "not a float");
-            enclosure.low.to_f64()
-        })
+        E::workspace().with_borrow(|work| work.values[self.0].float())
     }
 
-    fn constant(constant: Constant) -> Interval {
-        let key = WORKSPACE.with_borrow(|work| (constant, work.precision));
-        let known = WORKSPACE.with_borrow(|work| work.constants.get(&key).cloned());
+    fn constant(constant: Constant) -> Self {
+        let key = E::workspace().with_borrow(|work| (constant, work.precision));
+        let known = E::workspace().with_borrow(|work| work.constants.get(&key).cloned());
         if let Some(enclosure) = known {
             return with_values(|_, _| enclosure);
         }
         let result = constant.define();
-        WORKSPACE.with_borrow_mut(|work| {
+        E::workspace().with_borrow_mut(|work| {
             let enclosure = work.values[result.0].clone();
             work.constants.insert(key, enclosure);
         });
@@ -251,48 +185,35 @@ impl Reference for Interval {
     }
 
     fn digits() -> u32 {
-        WORKSPACE.with_borrow(|work| work.precision)
+        E::workspace().with_borrow(|work| work.precision)
     }
 
-    fn widened(self, by: Interval) -> Interval {
-        with_values(|values, precision| {
-            let (center, by) = (&values[self.0], values[by.0].magnitude());
-            Enclosure {
-                low: Float::with_val_round(precision, &center.low - &by, Round::Down).0,
-                high: Float::with_val_round(precision, &center.high + &by, Round::Up).0,
-            }
-        })
+    fn widened(self, by: Self) -> Self {
+        self.with(by, E::widened)
     }
 
-    fn sqrt(self) -> Interval {
-        self.increasing(Float::sqrt_round)
+    fn sqrt(self) -> Self {
+        self.map(E::sqrt)
     }
-    fn exp(self) -> Interval {
-        self.increasing(Float::exp_round)
+    fn exp(self) -> Self {
+        self.map(E::exp)
     }
-    fn exp_m1(self) -> Interval {
-        self.increasing(Float::exp_m1_round)
+    fn exp_m1(self) -> Self {
+        self.map(E::exp_m1)
     }
-    fn ln(self) -> Interval {
-        self.increasing(Float::ln_round)
+    fn ln(self) -> Self {
+        self.map(E::ln)
     }
-    fn ln_1p(self) -> Interval {
-        self.increasing(Float::ln_1p_round)
+    fn ln_1p(self) -> Self {
+        self.map(E::ln_1p)
     }
-    fn tanh(self) -> Interval {
-        self.increasing(Float::tanh_round)
+    fn tanh(self) -> Self {
+        self.map(E::tanh)
     }
-    fn erf(self) -> Interval {
-        self.increasing(Float::erf_round)
+    fn erf(self) -> Self {
+        self.map(E::erf)
     }
-    fn erfc(self) -> Interval {
-        // Decreasing; its negative increases.
-        let negative = self.increasing(|value, round| {
-            let mirrored = if round == Round::Down { Round::Up } else { Round::Down };
-            let side = value.erfc_round(mirrored);
-            value.neg_assign();
-            side.reverse()
-        });
-        -negative
+    fn erfc(self) -> Self {
+        self.map(E::erfc)
     }
 }

@@ -5,13 +5,14 @@ use std::num::NonZero;
 use std::path::PathBuf;
 use std::process::{Command, ExitCode};
 
+use accuracy::arbiter;
 use accuracy::format::{Bfloat16, Float16, Float32, Float64, Format};
 use accuracy::formulas::{FORMULAS, Form};
 use accuracy::points::{Source, around, hard_places};
 use accuracy::run::{Checkpoints, Runner};
 use accuracy::tables::{
     self, FORMATS, Measurement, Promise, complaint, home, looseness, promises_path, public_promise,
-    read_promises, read_results, record, results_path, tightened, write_promises,
+    read_promises, read_results, record, results_path, write_promises,
 };
 use accuracy::trial::{Tally, Trial};
 use actgrad::catalogue::{CATALOGUE, Row};
@@ -37,6 +38,8 @@ enum Action {
     Float32(Exhaustive),
     /// A sample in float64: dense where it is hard, with a search that climbs from the worst points
     Float64(Sampled),
+    /// A fixed slice of every format against promises.tsv, and the results on file: what tests run
+    Slice(Options),
     /// Compare the results on file with promises.tsv
     Check {
         /// Rewrite promises.tsv to what the results call for, within the public promise
@@ -65,7 +68,7 @@ struct Sampled {
 
 const FULL_SAMPLE: u64 = 100_000_000;
 
-#[derive(Args)]
+#[derive(Args, Clone)]
 struct Options {
     /// Only this activation; may be given again
     #[arg(long = "function", value_name = "NAME")]
@@ -82,6 +85,9 @@ struct Options {
     /// Fail if an error is larger than promises.tsv allows
     #[arg(long)]
     check: bool,
+    /// Show one line for each format
+    #[arg(long)]
+    quiet: bool,
     /// Record the results in this file, whatever they cover
     #[arg(long, value_name = "FILE")]
     output: Option<PathBuf>,
@@ -92,12 +98,14 @@ struct Options {
 
 fn main() -> ExitCode {
     let result = match Arguments::parse().command {
-        Action::Float16(arguments) => exhaust::<Float16>(&arguments),
-        Action::Bfloat16(arguments) => exhaust::<Bfloat16>(&arguments),
-        Action::Float32(arguments) => exhaust::<Float32>(&arguments),
-        Action::Float64(arguments) => sample::<Float64>(&arguments),
+        Action::Float16(a) => exhaust::<Float16>(&a.options, a.stride, Purpose::Results),
+        Action::Bfloat16(a) => exhaust::<Bfloat16>(&a.options, a.stride, Purpose::Results),
+        Action::Float32(a) => exhaust::<Float32>(&a.options, a.stride, Purpose::Results),
+        Action::Float64(a) => sample::<Float64>(&a.options, a.points, Purpose::Results),
+        Action::Slice(options) => slice(options),
         Action::Check { tighten } => check(tighten),
-    };
+    }
+    .and_then(|complaints| report(&complaints));
     match result {
         Ok(()) => ExitCode::SUCCESS,
         Err(message) => {
@@ -107,13 +115,24 @@ fn main() -> ExitCode {
     }
 }
 
-fn exhaust<F: Format>(arguments: &Exhaustive) -> Result<(), String> {
-    let stride = arguments.stride;
+/// Whether the run is to be recorded, if it is full.
+#[derive(Clone, Copy, PartialEq)]
+enum Purpose {
+    Results,
+    Slice,
+}
+
+/// All of a format, or one input of so many and what is around the hard places.
+fn exhaust<F: Format>(
+    options: &Options,
+    stride: u64,
+    purpose: Purpose,
+) -> Result<Vec<String>, String> {
     let source = Source::Patterns { stride, width: F::WIDTH };
-    let is_full = stride == 1;
-    run_all::<F>(&arguments.options, source.len(), is_full, |runner, trial| {
+    let is_full = stride == 1 && purpose == Purpose::Results;
+    run_all::<F>(options, source.len(), is_full, |runner, trial| {
         let mut tally = runner.run(trial, &source)?;
-        if !is_full {
+        if stride > 1 {
             // A slice would miss the hard places.
             let runner = Runner { checkpoints: None, ..*runner };
             tally.merge(&runner.run(trial, &around::<F>(&hard_places(trial)?, 64))?);
@@ -122,10 +141,13 @@ fn exhaust<F: Format>(arguments: &Exhaustive) -> Result<(), String> {
     })
 }
 
-fn sample<F: Format>(arguments: &Sampled) -> Result<(), String> {
-    let points = arguments.points;
-    let is_full = points >= FULL_SAMPLE;
-    run_all::<F>(&arguments.options, points, is_full, |runner, trial| {
+fn sample<F: Format>(
+    options: &Options,
+    points: u64,
+    purpose: Purpose,
+) -> Result<Vec<String>, String> {
+    let is_full = points >= FULL_SAMPLE && purpose == Purpose::Results;
+    run_all::<F>(options, points, is_full, |runner, trial| {
         let hard = hard_places(trial)?;
         let mut tally =
             Runner { checkpoints: None, ..*runner }.run(trial, &around::<F>(&hard, 64))?;
@@ -133,6 +155,19 @@ fn sample<F: Format>(arguments: &Sampled) -> Result<(), String> {
         tally.merge(&runner.run_and_climb(trial, &source)?);
         Ok(tally)
     })
+}
+
+/// The same inputs every time, some seconds of work; then what is on file.
+fn slice(mut options: Options) -> Result<Vec<String>, String> {
+    const STRIDE: u64 = 1 << 17;
+    const POINTS: u64 = 10_000;
+    (options.check, options.quiet) = (true, true);
+    let mut complaints = exhaust::<Float16>(&options, 1, Purpose::Slice)?;
+    complaints.extend(exhaust::<Bfloat16>(&options, 1, Purpose::Slice)?);
+    complaints.extend(exhaust::<Float32>(&options, STRIDE, Purpose::Slice)?);
+    complaints.extend(sample::<Float64>(&options, POINTS, Purpose::Slice)?);
+    complaints.extend(check(false)?);
+    Ok(complaints)
 }
 
 /// The rows of the catalogue that were asked for, and every formula without a row as a note.
@@ -160,13 +195,14 @@ fn chosen_rows(names: &[String]) -> Result<Vec<&'static Row>, String> {
         .collect())
 }
 
-/// Runs `work` for every form that was asked for, shows what it finds, and records it.
+/// Runs `work` for every form that was asked for, shows what it finds, and records it. Results on
+/// file are those judged by MPFR.
 fn run_all<F: Format>(
     options: &Options,
     inputs: u64,
     is_full: bool,
     work: impl Fn(&Runner, &Trial<F>) -> Result<Tally, String>,
-) -> Result<(), String> {
+) -> Result<Vec<String>, String> {
     let rows = chosen_rows(&options.functions)?;
     let chosen = |form: &Form| options.forms.is_empty() || options.forms.contains(form);
     let forms: Vec<Form> = Form::ALL.into_iter().filter(chosen).collect();
@@ -179,7 +215,11 @@ fn run_all<F: Format>(
     }
     let commit = options.commit.clone().unwrap_or_else(kernels_commit);
     let program = last_commit(&["accuracy/src"]);
+    let is_full = is_full && cfg!(feature = "mpfr");
     let output = options.output.clone().or_else(|| is_full.then(|| results_path(F::NAME)));
+    if output.is_none() && !options.quiet {
+        eprintln!("note: this is shown and not recorded; the judge is {}", arbiter::NAME);
+    }
     let promises = if options.check { read_promises(&promises_path())? } else { Vec::new() };
 
     // The trials are the threads here: a call inside one takes one.
@@ -204,6 +244,7 @@ fn run_all<F: Format>(
     };
 
     let mut complaints = Vec::new();
+    let (mut total, mut worst) = (Tally::default(), (0.0, String::new()));
     for trial in &trials {
         let start = std::time::Instant::now();
         let tally = work(&runner, trial)?;
@@ -211,7 +252,13 @@ fn run_all<F: Format>(
         let nanoseconds =
             start.elapsed().as_secs_f64() * 1e9 * runner.threads as f64 / tally.inputs as f64;
         let text = describe(&measured, nanoseconds);
-        progress.suspend(|| println!("{text}"));
+        if !options.quiet {
+            progress.suspend(|| println!("{text}"));
+        }
+        if measured.error > worst.0 {
+            worst = (measured.error, format!("{} {}", measured.function, measured.form.name()));
+        }
+        total.merge(&Tally { worst: None, ..tally });
         if options.check {
             complaints.extend(complaint(&promises, F::NAME, &measured));
         }
@@ -220,7 +267,19 @@ fn run_all<F: Format>(
         }
     }
     progress.finish_and_clear();
-    report(&complaints)
+    if options.quiet {
+        let Tally { inputs, misrounded, referred, .. } = total;
+        println!(
+            "{}: {} forms, {inputs} inputs, {misrounded} not nearest, {referred} by {}; at most \
+             {:.6} ulp ({})",
+            F::NAME,
+            trials.len(),
+            arbiter::NAME,
+            worst.0,
+            worst.1
+        );
+    }
+    Ok(complaints)
 }
 
 fn measurement<F: Format>(
@@ -280,7 +339,8 @@ fn describe(measured: &Measurement, nanoseconds: f64) -> String {
     let form = form.name();
     format!(
         "{function:<14} {form:<17} {error:.6} ulp{place}; {misrounded} of {inputs} not nearest \
-         ({share:.3}%); {referred} by MPFR; {nanoseconds:.0} ns each"
+         ({share:.3}%); {referred} by {}; {nanoseconds:.0} ns each",
+        arbiter::NAME
     )
 }
 
@@ -305,57 +365,54 @@ fn kernels_commit() -> String {
     last_commit(&["src", "Cargo.toml", "Cargo.lock"])
 }
 
-fn check(tighten: bool) -> Result<(), String> {
-    let mut promises = if tighten {
-        read_promises(&promises_path()).unwrap_or_default()
-    } else {
-        read_promises(&promises_path())?
-    };
+/// What is wrong with the results on file.
+fn check(tighten: bool) -> Result<Vec<String>, String> {
+    let mut promises = read_promises(&promises_path())?;
     let here = kernels_commit();
-    let mut elsewhere = BTreeSet::new();
-    let mut complaints = Vec::new();
-    for (column, format) in FORMATS.into_iter().enumerate() {
-        let results = read_results(&results_path(format))?;
-        elsewhere.extend(results.iter().map(|m| m.commit.clone()).filter(|commit| *commit != here));
+    let mut results = Vec::new();
+    for format in FORMATS {
+        results.extend(read_results(&results_path(format))?.into_iter().map(|m| (format, m)));
+    }
+    if tighten {
         for row in CATALOGUE {
             for form in Form::ALL {
-                let measured = results.iter().find(|m| m.function == row.name && m.form == form);
-                if tighten {
-                    let known =
-                        promises.iter().position(|p| p.function == row.name && p.form == form);
-                    let index = known.unwrap_or_else(|| {
-                        let allowed = FORMATS.map(|format| public_promise(format, form));
-                        promises.push(Promise { function: row.name.to_owned(), form, allowed });
-                        promises.len() - 1
-                    });
-                    if let Some(measured) = measured {
-                        promises[index].allowed[column] = tightened(format, measured);
-                    }
-                }
-                match measured {
-                    None => complaints.push(format!(
-                        "{format} {} of {} is not measured; run `accuracy {format} --function {} --form {}`",
-                        form.name(), row.name, row.name, form.name()
-                    )),
-                    Some(measured) => {
-                        complaints.extend(complaint(&promises, format, measured));
-                        complaints.extend(looseness(&promises, format, measured));
-                    }
+                if promises.iter().all(|p| p.function != row.name || p.form != form) {
+                    let allowed = FORMATS.map(|format| public_promise(format, form));
+                    promises.push(Promise { function: row.name.to_owned(), form, allowed });
                 }
             }
         }
-    }
-    if tighten {
+        tables::tighten(&mut promises, &results);
         write_promises(&promises_path(), &mut promises)?;
     }
+    let complaints = results
+        .iter()
+        .flat_map(|(format, measured)| {
+            [complaint(&promises, format, measured), looseness(&promises, format, measured)]
+        })
+        .flatten()
+        .collect();
+
+    let elsewhere: BTreeSet<_> =
+        results.iter().map(|(_, m)| m.commit.as_str()).filter(|commit| *commit != here).collect();
     if !elsewhere.is_empty() {
         let commits = elsewhere.into_iter().collect::<Vec<_>>().join(", ");
         eprintln!("note: some results are of other kernels than those here, of {commits}");
     }
-    let total = CATALOGUE.len() * Form::ALL.len() * FORMATS.len();
-    report(&complaints)?;
-    println!("{total} promises kept, none more than {} ulp too loose", tables::MARGIN);
-    Ok(())
+    let total = CATALOGUE.len() * Form::ALL.len();
+    for format in FORMATS {
+        let measured = results.iter().filter(|(name, _)| *name == format).count();
+        if measured < total {
+            eprintln!("note: {format}: {measured} of {total} forms have results on file");
+        }
+    }
+    println!(
+        "{} results on file, {} promises, none to be more than {} ulp too loose",
+        results.len(),
+        promises.len() * FORMATS.len(),
+        tables::MARGIN
+    );
+    Ok(complaints)
 }
 
 /// Shows every complaint; an error that counts them, if there are any.

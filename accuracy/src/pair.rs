@@ -1,7 +1,7 @@
 //! Pairs of `f64`: about 106 bits, and elementary functions to about 90.
 //!
 //! Fast where MPFR is slow, and as independent of the kernels: functions are Taylor polynomials
-//! around grid points whose coefficients are computed by MPFR when the program starts. Error
+//! around grid points whose coefficients are computed in [`Big`] numbers when the program starts. Error
 //! bounds are generous by some bits, since 75 would do; the program keeps checking them against
 //! MPFR as it runs.
 //!
@@ -11,8 +11,12 @@
 use std::sync::{LazyLock, OnceLock};
 
 use crate::ball::{Ball, Midpoint};
-use crate::interval::{Enclosure, Interval, evaluate, evaluate_all};
+use crate::big::Big;
+use crate::format::power_of_two;
+use crate::interval::{evaluate, evaluate_all};
 use crate::reference::Reference;
+
+type Interval = crate::interval::Interval<Big>;
 
 /// `hi + lo`, with `hi` the nearest `f64` to it.
 #[derive(Clone, Copy, Debug)]
@@ -26,12 +30,9 @@ const OPERATION: f64 = power_of_two(-100);
 /// Bounds of the relative error of functions, each derived at the function.
 const FUNCTION: f64 = power_of_two(-94);
 
-const fn power_of_two(exponent: i32) -> f64 {
-    f64::from_bits(((1023 + exponent) as u64) << 52)
-}
-
+/// `a + b`, where `a` is the larger.
 #[inline(always)]
-fn fast_two_sum(a: f64, b: f64) -> Pair {
+pub fn fast_two_sum(a: f64, b: f64) -> Pair {
     let hi = a + b;
     Pair { hi, lo: b - (hi - a) }
 }
@@ -54,10 +55,10 @@ impl Pair {
         Pair { hi, lo: 0.0 }
     }
 
-    /// The pair next to the lower end of a narrow enclosure.
-    fn near(enclosure: &Enclosure) -> Pair {
-        let hi = enclosure.low.to_f64();
-        Pair { hi, lo: (enclosure.low.clone() - hi).to_f64() }
+    /// The pair next to the middle of a narrow ball.
+    fn near(number: &Big) -> Pair {
+        let hi = number.to_f64();
+        Pair { hi, lo: number.less(hi).to_f64() }
     }
 
     #[inline(always)]
@@ -146,17 +147,15 @@ static TABLES: LazyLock<Tables> = LazyLock::new(|| {
     let factorial = |k: usize| (1..=k).map(|i| i as f64).product::<f64>(); // exact up to 22!
 
     let integer_power = |exponent: i32| {
-        let enclosure = evaluate(BITS, || n(f64::from(exponent)).exp());
-        let k = enclosure.low.get_exp().expect("a positive number") - 1;
-        let mut mantissa = enclosure;
-        mantissa.low >>= k;
-        (Pair::near(&mantissa), power_of_two(k / 2), power_of_two(k - k / 2))
+        let power = evaluate(BITS, || n(f64::from(exponent)).exp());
+        let k = power.binade() as i32;
+        (Pair::near(&power.scaled((-k).into())), power_of_two(k / 2), power_of_two(k - k / 2))
     };
     let scaled_erfc = |step: usize| {
         // w = e^(z^2) erfc(z) has w' = 2zw - 2/sqrt pi; for a_n = w^(n)/n! that gives
         // a_1 = 2z a_0 - 2/sqrt pi, (n + 1) a_(n+1) = 2z a_n + 2 a_(n-1).
         let z = step as f64 / ERFC_STEPS;
-        let coefficients = evaluate_all::<{ ERFC_PAIRS + ERFC_SINGLES }>(BITS, || {
+        let coefficients = evaluate_all::<_, { ERFC_PAIRS + ERFC_SINGLES }>(BITS, || {
             let mut a = [(n(z) * n(z)).exp() * n(z).erfc(); _];
             a[1] = n(2.0 * z) * a[0] - n(2.0) / Interval::pi().sqrt();
             for k in 1..a.len() - 1 {
@@ -265,8 +264,8 @@ impl Midpoint for Pair {
     fn exact(x: f64) -> Pair {
         Pair::new(x)
     }
-    fn of(enclosure: &Enclosure) -> (Pair, f64) {
-        Pair::near(enclosure).with_error(OPERATION)
+    fn of(number: &Big) -> (Pair, f64) {
+        Pair::near(number).with_error(OPERATION)
     }
     #[inline(always)]
     fn rounded(self) -> f64 {

@@ -1,147 +1,172 @@
 //! The fast references at work: what a ball proves about a result.
 
-use rug::Float;
-
 use crate::ball::Ball;
-use crate::format::{Format, nearest, ulp};
+use crate::format::{Format, nearest, power_of_two, ulp};
 use crate::formulas::{Evaluators, Parameters};
 use crate::interval::Enclosure;
-use crate::pair::Pair;
+use crate::pair::{Pair, fast_two_sum};
 use crate::reference::Reference;
 
 /// What is proven of one result.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Screened {
-    /// Its error in ulps is at most this.
+    /// Its error in ulps is at most this; NaN where nothing is proven.
     pub error: f64,
     /// It is the number nearest to the exact value.
     pub correct: bool,
 }
 
+impl Screened {
+    pub fn is_decided(&self) -> bool {
+        !self.error.is_nan()
+    }
+}
+
 /// A reference that decides results in bulk.
 pub trait Screen: Reference + Send {
+    /// How much a bound is above the error, about: smaller differences are not worth a second look.
+    const RESOLUTION: f64;
+    /// Whether balls of pairs know better.
+    const HAS_SECOND: bool;
+
     fn evaluate(evaluators: &Evaluators, xs: &[f64], parameters: Parameters, results: &mut [Self]);
     /// The number nearest to the exact value, where the ball decides it.
     fn rounded<F: Format>(self) -> Option<f64>;
     /// What the ball proves of a result; nothing, if it does not decide the rounding.
-    fn screen<F: Format>(self, got: f64) -> Option<Screened>;
+    fn screen<F: Format>(self, got: f64) -> Screened;
     /// Whether the ball can hold the number enclosed.
-    fn may_hold(self, enclosure: &Enclosure) -> bool;
+    fn may_hold<E: Enclosure>(self, enclosure: &E) -> bool;
 }
 
 /// The roundings of a few operations on a bound.
 const INFLATION: f64 = 1.0 + 1.0 / (1u64 << 40) as f64;
 
-/// An infinity counts as the power of two after the largest number.
-fn finite<F: Format>(got: f64) -> f64 {
-    if got.is_infinite() { 2.0_f64.powi(F::GREATEST_EXPONENT + 1).copysign(got) } else { got }
-}
-
 impl Ball<f64> {
     /// Two floats around the ball.
     #[inline(always)]
-    fn ends(self) -> (f64, f64) {
+    fn ends(self) -> [f64; 2] {
         let Ball { middle, radius } = self;
         // The second term makes up for rounding the ends.
         let reach = (radius + middle.abs() * (2.0 * f64::EPSILON)) * INFLATION;
-        if radius == 0.0 { (middle, middle) } else { (middle - reach, middle + reach) }
+        if radius == 0.0 { [middle; 2] } else { [middle - reach, middle + reach] }
     }
 }
 
+/// What is proven of a result, given the number nearest to the exact value, if that is decided, two
+/// floats around it and the distance to the further end. Without branches: the compiler makes vectors
+/// of it.
+#[inline(always)]
+fn screened<F: Format>(
+    expected: Option<f64>,
+    ends: [f64; 2],
+    got: f64,
+    distance: impl Fn(f64) -> f64,
+) -> Screened {
+    let (is_decided, expected) = (expected.is_some(), expected.unwrap_or(0.0));
+    let correct = is_decided & (got == expected);
+    // An infinity counts as the power of two after the largest number, which is no f64 in float64.
+    let beyond = if F::WIDTH == 64 { f64::NAN } else { power_of_two(F::GREATEST_EXPONENT + 1) };
+    let finite = if got.is_infinite() { beyond.copysign(got) } else { got };
+    // If the ends have different signs, both round to zero: the ulp is the smallest.
+    let unit = ulp::<F>(ends[0].abs().min(ends[1].abs()));
+    let error = distance(finite) / unit * INFLATION;
+    let error = if got.is_nan() { f64::INFINITY } else { error };
+    let infinite = if correct { 0.0 } else { f64::NAN };
+    let error = if expected.is_infinite() { infinite } else { error };
+    let error = if is_decided { error } else { f64::NAN };
+    Screened { error, correct }
+}
+
 impl Screen for Ball<f64> {
+    const RESOLUTION: f64 = power_of_two(-22);
+    const HAS_SECOND: bool = true;
+
     fn evaluate(evaluators: &Evaluators, xs: &[f64], parameters: Parameters, results: &mut [Self]) {
         (evaluators.single)(xs, parameters, results);
     }
 
     #[inline(always)]
     fn rounded<F: Format>(self) -> Option<f64> {
-        let (low, high) = self.ends();
-        let rounded = nearest::<F>(low);
-        (rounded == nearest::<F>(high)).then_some(rounded)
+        let [low, high] = self.ends().map(nearest::<F>);
+        (low == high).then_some(low)
     }
 
     #[inline(always)]
-    fn screen<F: Format>(self, got: f64) -> Option<Screened> {
-        let expected = self.rounded::<F>()?;
-        let correct = got == expected;
-        if expected.is_infinite() {
-            return correct.then_some(Screened { error: 0.0, correct });
-        }
-        if got.is_nan() {
-            return Some(Screened { error: f64::INFINITY, correct });
-        }
-        let (low, high) = self.ends();
-        // If the ends have different signs, both round to zero: the ulp is the smallest.
-        let unit = ulp::<F>(low.abs().min(high.abs()));
-        let got = finite::<F>(got);
-        let distance = (got - low).abs().max((got - high).abs());
-        Some(Screened { error: distance / unit * INFLATION, correct })
+    fn screen<F: Format>(self, got: f64) -> Screened {
+        let ends = self.ends();
+        screened::<F>(self.rounded::<F>(), ends, got, |got| {
+            let [low, high] = ends.map(|end| (got - end).abs());
+            if low > high { low } else { high }
+        })
     }
 
-    fn may_hold(self, enclosure: &Enclosure) -> bool {
+    fn may_hold<E: Enclosure>(self, enclosure: &E) -> bool {
         if self.middle.is_infinite() && self.radius == 0.0 {
-            return enclosure.low.get_exp().is_some_and(|exponent| exponent > 1000);
+            return enclosure.binades()[0] >= 1000;
         }
-        may_hold(Float::with_val(160, self.middle), self.radius, enclosure)
+        may_hold([self.middle, 0.0], self.radius, enclosure)
     }
 }
 
 impl Ball<Pair> {
-    /// Whether `hi` is the `f64` nearest to every number of the ball, and half the smaller of the
-    /// distances to its neighbours.
+    /// Pairs around the ball.
     #[inline(always)]
-    fn settled<F: Format>(self) -> bool {
-        let Pair { hi, lo } = self.middle;
-        hi.is_finite() && (lo.abs() + self.radius) * INFLATION < 0.5 * self.unit::<F>()
-    }
-
-    /// The ulp of `hi`, or the smaller one beneath it where `hi` is a power of two.
-    #[inline(always)]
-    fn unit<F: Format>(self) -> f64 {
-        let below = f64::from_bits((self.middle.hi.abs().to_bits()).saturating_sub(1));
-        ulp::<F>(below)
+    fn ends(self) -> [Pair; 2] {
+        let Ball { middle: Pair { hi, lo }, radius } = self;
+        // The second term makes up for rounding the ends.
+        let reach = (radius + lo.abs() * (2.0 * f64::EPSILON)) * INFLATION;
+        let reach = if radius == 0.0 { 0.0 } else { reach };
+        [fast_two_sum(hi, lo - reach), fast_two_sum(hi, lo + reach)]
     }
 }
 
+/// An `f64` next to a pair, not further from zero.
+#[inline(always)]
+fn truncated(Pair { hi, lo }: Pair) -> f64 {
+    let is_beyond = lo != 0.0 && hi.is_sign_negative() != lo.is_sign_negative();
+    if is_beyond { f64::from_bits(hi.to_bits() - 1) } else { hi }
+}
+
+/// The number nearest to a pair.
+#[inline(always)]
+fn nearest_to_pair<F: Format>(Pair { hi, lo }: Pair) -> f64 {
+    if F::WIDTH == 64 || lo == 0.0 || hi.to_bits() & 1 == 1 {
+        return nearest::<F>(hi);
+    }
+    // Rounded to odd, an f64 is on the same side of the middle between two numbers as the pair.
+    nearest::<F>(if lo > 0.0 { hi.next_up() } else { hi.next_down() })
+}
+
 impl Screen for Ball<Pair> {
+    const RESOLUTION: f64 = power_of_two(-30);
+    const HAS_SECOND: bool = false;
+
     fn evaluate(evaluators: &Evaluators, xs: &[f64], parameters: Parameters, results: &mut [Self]) {
         (evaluators.pair)(xs, parameters, results);
     }
 
     #[inline(always)]
     fn rounded<F: Format>(self) -> Option<f64> {
-        debug_assert_eq!(F::WIDTH, 64, "pairs are for float64");
-        let exact = self.radius == 0.0 && self.middle.lo == 0.0;
-        (exact || self.settled::<F>()).then_some(self.middle.hi)
+        let [low, high] = self.ends().map(nearest_to_pair::<F>);
+        (low == high && self.middle.hi.is_finite()).then_some(low)
     }
 
     #[inline(always)]
-    fn screen<F: Format>(self, got: f64) -> Option<Screened> {
-        let expected = self.rounded::<F>()?;
-        if got.is_nan() {
-            return Some(Screened { error: f64::INFINITY, correct: false });
-        }
-        if got.is_infinite() {
-            return None;
-        }
-        // The first difference is exact, or so large that its rounding does not matter.
-        let distance = ((got - self.middle.hi) - self.middle.lo).abs() + self.radius;
-        let error = distance / self.unit::<F>() * INFLATION;
-        Some(Screened { error, correct: got == expected })
+    fn screen<F: Format>(self, got: f64) -> Screened {
+        let ends = self.ends().map(truncated);
+        screened::<F>(self.rounded::<F>(), ends, got, |got| {
+            // The first difference is exact, or so large that its rounding does not matter.
+            ((got - self.middle.hi) - self.middle.lo).abs() + self.radius
+        })
     }
 
-    fn may_hold(self, enclosure: &Enclosure) -> bool {
+    fn may_hold<E: Enclosure>(self, enclosure: &E) -> bool {
         let Pair { hi, lo } = self.middle;
-        may_hold(Float::with_val(160, hi) + lo, self.radius, enclosure)
+        may_hold([hi, lo], self.radius, enclosure)
     }
 }
 
-fn may_hold(middle: Float, radius: f64, enclosure: &Enclosure) -> bool {
-    if middle.is_nan() || !radius.is_finite() {
-        return true; // nothing was claimed
-    }
-    // The distance from the middle to the enclosure.
-    let below = Float::with_val(160, &enclosure.low - &middle);
-    let above = Float::with_val(160, &middle - &enclosure.high);
-    below <= radius && above <= radius
+fn may_hold<E: Enclosure>(center: [f64; 2], radius: f64, enclosure: &E) -> bool {
+    // An infinite radius, or NaN: nothing was claimed.
+    center[0].is_nan() || !radius.is_finite() || enclosure.meets(center, radius)
 }

@@ -7,20 +7,30 @@ use actgrad::catalogue::Row;
 use actgrad::operands::{Kernels, Operand, compute};
 use actgrad::simd::Level;
 
-use crate::arbiter::{Exact, exact, judge, rounded};
-use crate::format::{Bits, Format, decode, encode, nearest};
+use crate::arbiter::{Exact, Number, exact, judge, rounded};
+use crate::ball::Ball;
+use crate::format::{Bits, Format, decode, encode, nearest, power_of_two};
 use crate::formulas::{Evaluators, Form, Formula, Parameters};
+use crate::interval::Enclosure as _;
+use crate::pair::Pair;
 use crate::reference::Reference;
-use crate::screen::Screen;
+use crate::screen::{Screen, Screened};
 
 /// Errors up to here are not told apart unless they are exactly zero; else every result of a
-/// function that is exact to the last bound would be a new record for MPFR to confirm.
+/// function that is exact to the last bound would be a new record for the arbiter to confirm.
 pub const FLOOR: f64 = 0.001;
+
+/// Errors are not told apart by less.
+const EQUAL: f64 = power_of_two(-32);
 
 /// Inputs computed at a time.
 const BLOCK: usize = 4096;
 
-/// One input in so many, chosen by its bits, has its ball checked against MPFR.
+/// So many inputs of a block that may or may not be worse than the worst, by less than the
+/// resolution of their balls, are looked at again. Where a form is almost constant there are millions.
+const CONTENDERS: usize = 4;
+
+/// One input in so many, chosen by its bits, has its ball checked against the arbiter.
 const AUDIT: u64 = 1 << 15;
 
 pub struct Trial<F: Format> {
@@ -47,13 +57,13 @@ pub struct Tally {
     pub inputs: u64,
     /// Results that are not the nearest float.
     pub misrounded: u64,
-    /// Inputs MPFR had to decide.
+    /// Inputs the arbiter had to decide.
     pub referred: u64,
-    /// Inputs whose ball was checked against MPFR.
+    /// Inputs whose ball was checked against the arbiter.
     pub audited: u64,
-    /// The first of the worst results above [`FLOOR`], judged by MPFR.
+    /// The first of the worst results above [`FLOOR`], judged by the arbiter.
     pub worst: Option<Worst>,
-    /// A bound of the other errors, where it is not above the worst one.
+    /// A bound of the other errors: above the worst one by the resolution of a ball at most.
     pub bound: f64,
 }
 
@@ -79,7 +89,7 @@ impl Tally {
         self.worst.map_or(FLOOR, |worst| worst.error)
     }
 
-    /// Adds an error MPFR has found.
+    /// Adds an error the arbiter has found.
     fn note(&mut self, error: f64, input: u64) {
         if error > self.limit() {
             self.worst = Some(Worst { error, input });
@@ -136,7 +146,8 @@ impl<F: Format> Trial<F> {
         {
             return Ok(Exact::Special(value));
         }
-        exact::<F>(self.evaluators(), x, self.parameters).map_err(|error| self.blame(&error))
+        exact::<F, Number>(self.evaluators(), x, self.parameters)
+            .map_err(|error| self.blame(&error))
     }
 
     /// The number of the format nearest to the exact value.
@@ -148,7 +159,7 @@ impl<F: Format> Trial<F> {
                 return Ok(value);
             }
         }
-        Ok(rounded::<F>(&self.exact(x)?))
+        Ok(rounded::<F, Number>(&self.exact(x)?))
     }
 
     /// The kernel's results.
@@ -173,10 +184,10 @@ impl<F: Format> Trial<F> {
         self.compute(&[bits], &mut result);
         let (x, got) = (decode::<F>(bits), decode::<F>(result[0]));
         let exact = self.exact(x)?;
-        let error = judge::<F>(&exact, got).error;
+        let error = judge::<F, Number>(&exact, got).error;
         let exact = match exact {
             Exact::Special(value) => value.to_string(),
-            Exact::Real(enclosure) => enclosure.low.to_string_radix(10, Some(25)),
+            Exact::Real(enclosure) => enclosure.text(),
         };
         Ok(Account { input: x, got, exact, error })
     }
@@ -191,6 +202,10 @@ pub struct Bench<F: Format> {
     xs: Vec<f64>,
     results: Vec<F::Bits>,
     balls: Vec<F::Number>,
+    /// The errors they prove; NaN outside the domain.
+    errors: Vec<f64>,
+    /// Places in the block of results whose rounding the balls leave undecided.
+    undecided: Vec<usize>,
     /// Bounds above the worst error so far, and their places in the block.
     candidates: Vec<(f64, usize)>,
 }
@@ -201,6 +216,8 @@ impl<F: Format> Default for Bench<F> {
             xs: vec![0.0; BLOCK],
             results: vec![F::Bits::default(); BLOCK],
             balls: vec![F::Number::exact(0.0); BLOCK],
+            errors: vec![0.0; BLOCK],
+            undecided: Vec::new(),
             candidates: Vec::new(),
         }
     }
@@ -223,7 +240,7 @@ impl<F: Format> Bench<F> {
         block: &[F::Bits],
         tally: &mut Tally,
     ) -> Result<(), String> {
-        let Bench { xs, results, balls, candidates } = self;
+        let Bench { xs, results, balls, errors, undecided, candidates } = self;
         let results = &mut results[..block.len()];
         trial.compute(block, results);
         let xs = &mut xs[..block.len()];
@@ -235,56 +252,114 @@ impl<F: Format> Bench<F> {
         let balls = &mut balls[..block.len()];
         F::Number::evaluate(trial.evaluators(), xs, trial.parameters, balls);
 
-        for index in 0..block.len() {
-            let input = block[index].pattern();
-            let x = decode::<F>(block[index]);
-            let got = decode::<F>(results[index]);
-            let is_screened = trial.is_in_domain(x);
-            if is_screened && input.wrapping_mul(0x9e37_79b9_7f4a_7c15) < u64::MAX / AUDIT {
-                audit(trial, x, balls[index])?;
-                tally.audited += 1;
+        let errors = &mut errors[..block.len()];
+        tally.misrounded += screen_block::<F>(trial.formula.domain, block, results, balls, errors);
+
+        let look = |index: usize| (decode::<F>(block[index]), decode::<F>(results[index]));
+        let limit = tally.limit();
+        for (index, &error) in errors.iter().enumerate() {
+            if error <= limit {
+                tally.bound = tally.bound.max(error);
+            } else if error.is_nan() {
+                undecided.push(index);
+            } else {
+                candidates.push((error, index));
             }
-            match balls[index].screen::<F>(got) {
-                Some(screened) if is_screened => {
-                    tally.misrounded += u64::from(!screened.correct);
-                    if screened.error <= tally.limit() {
-                        tally.bound = tally.bound.max(screened.error);
-                    } else {
-                        candidates.push((screened.error, index));
-                    }
-                }
-                _ => {
-                    tally.referred += u64::from(is_screened);
-                    let verdict = judge::<F>(&trial.exact(x)?, got);
-                    tally.misrounded += u64::from(!verdict.correct);
-                    tally.note(verdict.error, input);
-                }
+        }
+        for (&bits, &ball) in block.iter().zip(&*balls) {
+            let input = bits.pattern();
+            let x = decode::<F>(bits);
+            if input.wrapping_mul(0x9e37_79b9_7f4a_7c15) < u64::MAX / AUDIT && trial.is_in_domain(x)
+            {
+                audit(trial, x, ball)?;
+                tally.audited += 1;
             }
         }
         tally.inputs += block.len() as u64;
 
-        // The worst first: what MPFR says of it proves most of the others to be better.
+        for index in undecided.drain(..) {
+            let (x, got) = look(index);
+            let is_inside = trial.is_in_domain(x);
+            if is_inside && let Some(screened) = look_again(trial, x, got, tally.limit()) {
+                tally.misrounded += u64::from(!screened.correct);
+                tally.bound = tally.bound.max(screened.error);
+                continue;
+            }
+            tally.referred += u64::from(is_inside);
+            let verdict = judge::<F, Number>(&trial.exact(x)?, got);
+            tally.misrounded += u64::from(!verdict.correct);
+            tally.note(verdict.error, block[index].pattern());
+        }
+
+        // The worst first: what is found of it proves most of the others to be better.
         candidates.sort_unstable_by(|a, b| b.0.total_cmp(&a.0).then(a.1.cmp(&b.1)));
+        let mut contenders = 0;
         for (bound, index) in candidates.drain(..) {
-            if bound <= tally.limit() {
-                tally.bound = tally.bound.max(bound);
+            if bound <= tally.limit() + F::Number::RESOLUTION {
+                contenders += usize::from(bound > tally.limit());
+                if bound <= tally.limit() || contenders > CONTENDERS {
+                    tally.bound = tally.bound.max(bound);
+                    continue;
+                }
+            }
+            let (x, got) = look(index);
+            if let Some(screened) = look_again(trial, x, got, tally.limit()) {
+                tally.bound = tally.bound.max(screened.error);
                 continue;
             }
             tally.referred += 1;
-            let exact = trial.exact(decode::<F>(block[index]))?;
-            let verdict = judge::<F>(&exact, decode::<F>(results[index]));
+            let verdict = judge::<F, Number>(&trial.exact(x)?, got);
             tally.note(verdict.error, block[index].pattern());
         }
         Ok(())
     }
 }
 
-/// Checks a ball against MPFR.
+/// What balls prove of results: bounds of the errors, NaN where undecided or outside the domain, and
+/// how many results are certainly not the nearest.
+fn screen_block<F: Format>(
+    domain: (f64, f64),
+    inputs: &[F::Bits],
+    results: &[F::Bits],
+    balls: &[F::Number],
+    errors: &mut [f64],
+) -> u64 {
+    let mut misrounded = 0;
+    for (((error, &bits), &result), ball) in errors.iter_mut().zip(inputs).zip(results).zip(balls) {
+        let x = decode::<F>(bits);
+        let found = ball.screen::<F>(decode::<F>(result));
+        *error = if (x > domain.0) & (x < domain.1) { found.error } else { f64::NAN };
+        misrounded += u64::from(!error.is_nan() & !found.correct);
+    }
+    misrounded
+}
+
+/// What the ball of pairs proves of a result, if that decides the rounding and no error above the limit.
+#[cold]
+#[inline(never)]
+fn look_again<F: Format>(trial: &Trial<F>, x: f64, got: f64, limit: f64) -> Option<Screened> {
+    let screened = second::<F>(trial, x)?.screen::<F>(got);
+    (screened.error <= limit + EQUAL).then_some(screened)
+}
+
+/// The ball of pairs of a form, where that is not the first one.
+fn second<F: Format>(trial: &Trial<F>, x: f64) -> Option<Ball<Pair>> {
+    let mut ball = [Ball::exact(0.0)];
+    if F::Number::HAS_SECOND {
+        Ball::<Pair>::evaluate(trial.evaluators(), &[x], trial.parameters, &mut ball);
+    }
+    F::Number::HAS_SECOND.then_some(ball[0])
+}
+
+/// Checks balls against the arbiter.
 #[cold]
 #[inline(never)]
 fn audit<F: Format>(trial: &Trial<F>, x: f64, ball: F::Number) -> Result<(), String> {
     match trial.exact(x)? {
-        Exact::Real(enclosure) if !ball.may_hold(&enclosure) => {
+        Exact::Real(enclosure)
+            if !ball.may_hold(&enclosure)
+                || second(trial, x).is_some_and(|ball| !ball.may_hold(&enclosure)) =>
+        {
             Err(trial.blame(&format!("the fast reference is wrong at {x:e}")))
         }
         _ => Ok(()),

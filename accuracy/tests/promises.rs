@@ -1,17 +1,13 @@
-//! The promises: complete, kept by the results on file, and kept by the kernels on a slice.
+//! The promises: complete, and kept by the results on file.
 
-use accuracy::format::{Bfloat16, Float16, Float32, Float64, Format};
 use accuracy::formulas::Form;
-use accuracy::points::{Source, around, hard_places};
-use accuracy::run::{Runner, line, parse};
+use accuracy::run::{line, parse};
 use accuracy::tables::{
     FORMATS, Measurement, Promise, complaint, looseness, promises_path, public_promise,
-    read_promises, read_results, record, results_path, tightened,
+    read_promises, read_results, record, results_path, tighten, tightened,
 };
-use accuracy::trial::{Tally, Trial, Worst};
+use accuracy::trial::{Tally, Worst};
 use actgrad::catalogue::CATALOGUE;
-use actgrad::simd::Level;
-use indicatif::ProgressBar;
 
 fn promises() -> Vec<Promise> {
     read_promises(&promises_path()).expect("promises.tsv is readable")
@@ -66,49 +62,6 @@ fn results_on_file_keep_the_promises() {
     assert!(complaints.is_empty(), "{}", complaints.join("\n"));
 }
 
-/// What one form does on a slice of a format.
-fn complaint_about_slice<F: Format>(
-    promises: &[Promise],
-    trial: &Trial<F>,
-    sample: impl Fn(Vec<f64>) -> Source,
-) -> Option<String> {
-    let progress = ProgressBar::hidden();
-    let runner = Runner { threads: 1, progress: &progress, checkpoints: None };
-    let hard = hard_places(trial).expect("every form has values");
-    let mut tally = runner.run(trial, &around::<F>(&hard, 64)).expect("every form has values");
-    tally.merge(&runner.run(trial, &sample(hard)).expect("every form has values"));
-    let found = measured(trial.formula.name, trial.form, tally.error(), tally.misrounded);
-    complaint(promises, F::NAME, &found)
-}
-
-#[test]
-fn a_slice_of_every_format_keeps_the_promises() {
-    let promises = promises();
-    let mut complaints = Vec::new();
-    for row in CATALOGUE {
-        for form in Form::ALL {
-            fn trial<F: Format>(row: &actgrad::catalogue::Row, form: Form) -> Trial<F> {
-                Trial::new(row, form, Level::best()).expect("the row has a formula")
-            }
-            let patterns = |stride, width| move |_| Source::Patterns { stride, width };
-            let domain = trial::<Float64>(row, form).formula.domain;
-            let sample = |hard| Source::Sample { points: 20_000, domain, hard };
-            complaints.extend([
-                complaint_about_slice(&promises, &trial::<Float16>(row, form), patterns(1, 16)),
-                complaint_about_slice(&promises, &trial::<Bfloat16>(row, form), patterns(1, 16)),
-                complaint_about_slice(
-                    &promises,
-                    &trial::<Float32>(row, form),
-                    patterns(1 << 16, 32),
-                ),
-                complaint_about_slice(&promises, &trial::<Float64>(row, form), sample),
-            ]);
-        }
-    }
-    let complaints: Vec<_> = complaints.into_iter().flatten().collect();
-    assert!(complaints.is_empty(), "{}", complaints.join("\n"));
-}
-
 #[test]
 fn broken_and_loose_promises_are_complained_of() {
     let form = Form::Value;
@@ -133,7 +86,11 @@ fn broken_and_loose_promises_are_complained_of() {
     assert!(loose(0.75, "float64", 0.0));
     assert!(!loose(0.75, "float16", 0.1));
     for (error, expected) in [(0.0, 0.0), (0.5, 0.51), (0.7412, 0.76), (0.9999, 1.0), (1.7, 1.0)] {
-        assert_eq!(tightened("float32", &measured("sigmoid", form, error, 0)), expected);
+        let measured = measured("sigmoid", form, error, 0);
+        assert_eq!(tightened("float32", &measured), expected);
+        let mut promises = promise(1.0);
+        tighten(&mut promises, &[("float32", measured)]);
+        assert_eq!(promises[0].allowed, [0.5, 0.5, expected, 1.0]);
     }
 }
 
