@@ -1,14 +1,16 @@
 //! The extension module `actgrad._core`: ufuncs, settings, and the scalar path of `derivatives`.
 
+use std::convert::Infallible;
 use std::num::NonZero;
 use std::sync::OnceLock;
 
 use numpy::PyUntypedArray;
+use pyo3::Borrowed;
 use pyo3::exceptions::{PyImportError, PyValueError};
 use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
-use pyo3::types::{PyDict, PyList};
+use pyo3::types::{PyDict, PyFloat, PyList};
 
 use crate::catalogue::{CATALOGUE, FromOutput, Range, kernels};
 use crate::documentation::{docstring, gated_docstring, row_docstring};
@@ -122,10 +124,88 @@ fn catalogue(py: Python<'_>) -> PyResult<Bound<'_, PyList>> {
 /// `rounded_derivatives` for one element.
 static SCALAR_KERNEL: OnceLock<Kernel<f64>> = OnceLock::new();
 
-/// The founding dictionary at one point, rounded to 4 and 2 decimals.
+/// Derivatives of sigmoid, tanh and ReLU at x.
 ///
-/// This is the path from a Python float to the result without touching NumPy.
+/// .. math:: \sigma'(x) = \frac{e^{-x}}{(1 + e^{-x})^2}, \qquad \tanh'(x) = 1 - \tanh^2 x,
+///           \qquad \mathrm{relu}'(x) = [x > 0]
+///
+/// Computed in one pass, with one exponential for both.
+///
+/// Parameters
+/// ----------
+/// x : array_like
+///     Real numbers, of any shape. Integers and bools compute in float64.
+/// decimals : tuple of two ints, optional
+///     To how many decimals to round the derivatives of sigmoid and tanh; ``None`` does not round.
+///     Each result is exactly what Python's ``round`` gives for the float64 derivative, on arrays
+///     too (:func:`numpy.round` multiplies, rounds and divides, and differs near ties).
+/// out : tuple of three arrays, optional
+///     Where to store the derivatives of sigmoid, tanh and ReLU; of the shape of `x`.
+///
+/// Returns
+/// -------
+/// dict
+///     With the keys ``'sigmoid'``, ``'tanh'``, ``'relu'``: Python floats if `x` is a Python or
+///     NumPy scalar, else arrays of the shape and dtype of `x` (float64 for integers).
+///
+/// Raises
+/// ------
+/// ActgradTypeError
+///     If `x` is not real numbers, or `decimals` are not two integers.
+/// ActgradValueError
+///     If `out` is not three arrays.
+///
+/// Notes
+/// -----
+/// ReLU's derivative at 0 is 0. NaN gives NaN; the infinities give 0, and 1 for ReLU at inf. Not
+/// rounded, each derivative is at most 1 ulp from the exact one.
+///
+/// Examples
+/// --------
+/// >>> import actgrad as ag
+/// >>> ag.derivatives(1.0)
+/// {'sigmoid': 0.1966, 'tanh': 0.42, 'relu': 1.0}
+/// >>> ag.derivatives([-1.0, 0.0])["sigmoid"]
+/// array([0.1966, 0.25  ])
+/// >>> ag.derivatives(1.0, decimals=None)["sigmoid"]
+/// 0.19661193324148185
 #[pyfunction]
+#[pyo3(
+    signature = (x, decimals = Decimals::Default, out = None),
+    text_signature = "(x, decimals=(4, 2), out=None)"
+)]
+fn derivatives<'py>(
+    x: &Bound<'py, PyAny>,
+    decimals: Decimals<'py>,
+    out: Option<&Bound<'py, PyAny>>,
+) -> PyResult<Bound<'py, PyAny>> {
+    static GENERAL: PyOnceLock<Py<PyAny>> = PyOnceLock::new();
+    let py = x.py();
+    if let (Ok(x), Decimals::Default, None) = (x.cast_exact::<PyFloat>(), &decimals, out) {
+        return Ok(derivatives_of_float(py, x.value())?.into_any());
+    }
+    let general = GENERAL.import(py, "actgrad.founding", "general")?;
+    match decimals {
+        Decimals::Default => general.call1((x, (4, 2), out)),
+        Decimals::Given(decimals) => general.call1((x, decimals, out)),
+    }
+}
+
+/// An argument that may be None, and may be missing.
+enum Decimals<'py> {
+    Default,
+    Given(Bound<'py, PyAny>),
+}
+
+impl<'py> FromPyObject<'_, 'py> for Decimals<'py> {
+    type Error = Infallible;
+
+    fn extract(object: Borrowed<'_, 'py, PyAny>) -> Result<Self, Infallible> {
+        Ok(Decimals::Given(object.to_owned()))
+    }
+}
+
+/// The founding dictionary at one point, rounded to 4 and 2 decimals, without touching NumPy.
 fn derivatives_of_float(py: Python<'_>, x: f64) -> PyResult<Bound<'_, PyDict>> {
     let kernel = SCALAR_KERNEL.get().ok_or_else(|| PyImportError::new_err("not initialised"))?;
     let mut results = [0.0; 3];
@@ -261,7 +341,7 @@ fn _core(module: &Bound<'_, PyModule>) -> PyResult<()> {
         wrap_pyfunction!(available_simd_levels, module)?,
         wrap_pyfunction!(get_num_threads, module)?,
         wrap_pyfunction!(set_num_threads, module)?,
-        wrap_pyfunction!(derivatives_of_float, module)?,
+        wrap_pyfunction!(derivatives, module)?,
         wrap_pyfunction!(register_bfloat16, module)?,
         wrap_pyfunction!(compute_broadcast, module)?,
     ] {

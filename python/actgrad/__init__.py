@@ -14,7 +14,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from actgrad import _bfloat16, ufuncs
-from actgrad._core import __version__
+from actgrad._core import __version__, derivatives
 from actgrad.activation import Activation
 from actgrad.config import get_num_threads, set_num_threads, show_config
 from actgrad.errors import (
@@ -25,7 +25,6 @@ from actgrad.errors import (
     ActgradTypeError,
     ActgradValueError,
 )
-from actgrad.founding import derivatives
 from actgrad.gated import GatedActivation
 from actgrad.layers import dense_backward, mape, weighted_sum
 from actgrad.registry import activations, get

@@ -1,6 +1,7 @@
 from typing import Any, Self
 
 import numpy as np
+import numpy.typing as npt
 from typing_extensions import disjoint_base
 
 from actgrad._base import CatalogueRow
@@ -11,7 +12,7 @@ __all__ = [
     "available_simd_levels",
     "catalogue",
     "compute_broadcast",
-    "derivatives_of_float",
+    "derivatives",
     "get_num_threads",
     "register_bfloat16",
     "set_num_threads",
@@ -38,6 +39,10 @@ def simd_level() -> str: ...
 def available_simd_levels() -> list[str]: ...
 def get_num_threads() -> int: ...
 def set_num_threads(count: int) -> None: ...
-def derivatives_of_float(x: float) -> dict[str, float]: ...
+def derivatives(
+    x: npt.ArrayLike,
+    decimals: tuple[int, int] | None = (4, 2),
+    out: tuple[Any, Any, Any] | None = None,
+) -> dict[str, Any]: ...
 def compute_broadcast(ufunc: np.ufunc, arrays: list[np.ndarray[Any, Any]]) -> bool: ...
 def register_bfloat16(type_number: int) -> None: ...

@@ -1,4 +1,8 @@
-"""The founding function: the derivatives of sigmoid, tanh and ReLU at a point or over an array."""
+"""The founding function: the derivatives of sigmoid, tanh and ReLU at a point or over an array.
+
+`actgrad.derivatives` itself is compiled, in src/python.rs: a float goes from there to its result
+without NumPy. Everything else comes here.
+"""
 
 from typing import Any
 
@@ -14,65 +18,10 @@ _DEFAULT_DECIMALS = (4, 2)
 _MOST_EXACT_DECIMALS = 15
 
 
-def derivatives(
-    x: npt.ArrayLike,
-    decimals: tuple[int, int] | None = _DEFAULT_DECIMALS,
-    out: tuple[Any, Any, Any] | None = None,
-) -> dict[str, Any]:
-    r"""Derivatives of sigmoid, tanh and ReLU at x.
-
-    .. math:: \sigma'(x) = \frac{e^{-x}}{(1 + e^{-x})^2}, \qquad \tanh'(x) = 1 - \tanh^2 x,
-              \qquad \mathrm{relu}'(x) = [x > 0]
-
-    Computed in one pass, with one exponential for both.
-
-    Parameters
-    ----------
-    x : array_like
-        Real numbers, of any shape. Integers and bools compute in float64.
-    decimals : tuple of two ints, optional
-        To how many decimals to round the derivatives of sigmoid and tanh; ``None`` does not round.
-        Each result is exactly what Python's ``round`` gives for the float64 derivative, on arrays
-        too (:func:`numpy.round` multiplies, rounds and divides, and differs near ties).
-    out : tuple of three arrays, optional
-        Where to store the derivatives of sigmoid, tanh and ReLU; of the shape of `x`.
-
-    Returns
-    -------
-    dict
-        With the keys ``'sigmoid'``, ``'tanh'``, ``'relu'``: Python floats if `x` is a Python or
-        NumPy scalar, else arrays of the shape and dtype of `x` (float64 for integers).
-
-    Raises
-    ------
-    ActgradTypeError
-        If `x` is not real numbers, or `decimals` are not two integers.
-    ActgradValueError
-        If `out` is not three arrays.
-
-    Notes
-    -----
-    ReLU's derivative at 0 is 0. NaN gives NaN; the infinities give 0, and 1 for ReLU at inf. Not
-    rounded, each derivative is at most 1 ulp from the exact one.
-
-    Examples
-    --------
-    >>> import actgrad as ag
-    >>> ag.derivatives(1.0)
-    {'sigmoid': 0.1966, 'tanh': 0.42, 'relu': 1.0}
-    >>> ag.derivatives([-1.0, 0.0])["sigmoid"]
-    array([0.1966, 0.25  ])
-    >>> ag.derivatives(1.0, decimals=None)["sigmoid"]
-    0.19661193324148185
-    """
-    if type(x) is float and decimals is _DEFAULT_DECIMALS and out is None:
-        return _core.derivatives_of_float(x)
-    return _derivatives(x, decimals, out)
-
-
-def _derivatives(
+def general(
     x: npt.ArrayLike, decimals: tuple[int, int] | None, out: tuple[Any, Any, Any] | None
 ) -> dict[str, Any]:
+    """What `derivatives` is for everything but a single float."""
     if decimals is not None:
         decimals = _checked_decimals(decimals)
     if out is not None and not (isinstance(out, tuple | list) and len(out) == len(_NAMES)):
