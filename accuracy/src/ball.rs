@@ -7,6 +7,8 @@
 //! A radius that is NaN or infinite says that nothing is known. It is a legal answer everywhere,
 //! and sends the input to [`Interval`](crate::interval::Interval).
 
+use core::cell::Cell;
+use core::cmp::Ordering;
 use core::ops::{Add, Div, Mul, Neg, Sub};
 use std::sync::OnceLock;
 
@@ -63,6 +65,18 @@ fn bound<M: Midpoint>(errors: f64, exact: bool) -> f64 {
 }
 
 const UNKNOWN: f64 = f64::NAN;
+
+thread_local! {
+    /// Whether a ball was compared to a float that it may hold.
+    static AMBIGUOUS: Cell<bool> = const { Cell::new(false) };
+}
+
+/// The result of a formula for all numbers of a ball at once, unless it takes different branches.
+pub fn unambiguous<M: Midpoint>(formula: impl FnOnce() -> Ball<M>) -> Option<Ball<M>> {
+    AMBIGUOUS.set(false);
+    let result = formula();
+    (!AMBIGUOUS.get()).then_some(result)
+}
 
 impl<M: Midpoint> Ball<M> {
     #[inline(always)]
@@ -144,8 +158,18 @@ impl<M: Midpoint> Reference for Ball<M> {
 
     #[inline(always)]
     fn float(self) -> f64 {
-        debug_assert!(self.radius == 0.0, "not a float");
         self.middle.rounded()
+    }
+
+    #[inline(always)]
+    fn compare(self, other: f64) -> Option<Ordering> {
+        let middle = self.middle.rounded();
+        if self.radius != 0.0 {
+            // The factor makes up for what rounding does to either side.
+            let is_apart = (middle - other).abs() > self.radius * (1.0 + f64::EPSILON.sqrt());
+            AMBIGUOUS.set(AMBIGUOUS.get() | !is_apart);
+        }
+        middle.partial_cmp(&other)
     }
 
     #[inline(always)]

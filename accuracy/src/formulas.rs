@@ -7,7 +7,7 @@
 //!
 //! To add an activation, add its entry; a row of the catalogue without one is an error that says so.
 
-use crate::ball::Ball;
+use crate::ball::{Ball, unambiguous};
 use crate::big::Big;
 use crate::interval::{Enclosure, Interval};
 #[cfg(feature = "mpfr")]
@@ -44,6 +44,8 @@ impl Form {
 #[derive(Clone, Copy)]
 pub struct Evaluators {
     pub single: fn(&[f64], Parameters, &mut [Ball<f64>]),
+    /// For all numbers of a ball at once, where they take the same branches.
+    pub range: fn(Ball<f64>, Parameters) -> Option<Ball<f64>>,
     pub pair: fn(&[f64], Parameters, &mut [Ball<Pair>]),
     pub big: fn(f64, Parameters) -> Interval<Big>,
     #[cfg(feature = "mpfr")]
@@ -103,11 +105,16 @@ fn block<E: Evaluate, R: Reference>(xs: &[f64], parameters: Parameters, results:
 const fn evaluators<E: Evaluate>() -> Evaluators {
     Evaluators {
         single: block::<E, Ball<f64>>,
+        range: range::<E>,
         pair: block::<E, Ball<Pair>>,
         big: single::<E, Big>,
         #[cfg(feature = "mpfr")]
         mpfr: single::<E, Mpfr>,
     }
+}
+
+fn range<E: Evaluate>(x: Ball<f64>, parameters: Parameters) -> Option<Ball<f64>> {
+    unambiguous(|| E::at(x, parameters.map(Ball::exact)))
 }
 
 fn single<E: Evaluate, N: Enclosure>(x: f64, parameters: Parameters) -> Interval<N> {

@@ -10,6 +10,7 @@ use accuracy::format::{Bfloat16, Float16, Float32, Float64, Format};
 use accuracy::formulas::{FORMULAS, Form};
 use accuracy::points::{Source, around, hard_places};
 use accuracy::run::{Checkpoints, Runner};
+use accuracy::screen::Screen;
 use accuracy::tables::{
     self, FORMATS, Measurement, Promise, complaint, home, looseness, promises_path, public_promise,
     read_promises, read_results, record, results_path, write_promises,
@@ -245,9 +246,13 @@ fn run_all<F: Format>(
 
     let mut complaints = Vec::new();
     let (mut total, mut worst) = (Tally::default(), (0.0, String::new()));
-    for trial in &trials {
+    for trial in &mut trials {
         let start = std::time::Instant::now();
-        let tally = work(&runner, trial)?;
+        let mut tally = work(&runner, trial)?;
+        if tally.is_loose(<F::Number as Screen>::RESOLUTION) {
+            trial.by_ranges = false;
+            tally = work(&runner, trial)?;
+        }
         let measured = measurement(trial, &tally, &commit)?;
         let nanoseconds =
             start.elapsed().as_secs_f64() * 1e9 * runner.threads as f64 / tally.inputs as f64;

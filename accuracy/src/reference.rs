@@ -11,13 +11,14 @@
 //!
 //! Nothing is shared with the kernels on trial.
 
+use core::cmp::Ordering;
 use core::ops::{Add, Div, Mul, Neg, Sub};
 
 use crate::interval::{Enclosure, Interval};
 
 /// A set of reals that holds the exact result of the operations that led to it.
 ///
-/// Comparisons are for numbers that are a float, such as the input of a formula.
+/// Comparisons are for numbers that are a float, such as the input of a formula, or a range of inputs.
 pub trait Reference:
     Copy
     + Add<Output = Self>
@@ -35,6 +36,11 @@ pub trait Reference:
     fn exact(x: f64) -> Self;
     /// The float this number was made from.
     fn float(self) -> f64;
+    /// Where the number is compared to a float.
+    #[inline(always)]
+    fn compare(self, other: f64) -> Option<Ordering> {
+        self.float().partial_cmp(&other)
+    }
     fn constant(constant: Constant) -> Self;
     /// Bits a series must be carried to, so that the rest is no wider than rounding errors.
     fn digits() -> u32;
@@ -147,13 +153,13 @@ macro_rules! mix_with_floats {
         impl<$($generic: $bound)?> PartialEq<f64> for $number {
             #[inline(always)]
             fn eq(&self, other: &f64) -> bool {
-                self.float() == *other
+                Reference::compare(*self, *other) == Some(core::cmp::Ordering::Equal)
             }
         }
         impl<$($generic: $bound)?> PartialOrd<f64> for $number {
             #[inline(always)]
             fn partial_cmp(&self, other: &f64) -> Option<core::cmp::Ordering> {
-                self.float().partial_cmp(other)
+                Reference::compare(*self, *other)
             }
         }
     };

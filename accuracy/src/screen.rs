@@ -30,6 +30,10 @@ pub trait Screen: Reference + Send {
     const HAS_SECOND: bool;
 
     fn evaluate(evaluators: &Evaluators, xs: &[f64], parameters: Parameters, results: &mut [Self]);
+    /// The form at all numbers between two floats, if it is known and they take the same branches.
+    fn over(_evaluators: &Evaluators, _between: [f64; 2], _parameters: Parameters) -> Option<Self> {
+        None
+    }
     /// The number nearest to the exact value, where the ball decides it.
     fn rounded<F: Format>(self) -> Option<f64>;
     /// What the ball proves of a result; nothing, if it does not decide the rounding.
@@ -83,6 +87,16 @@ impl Screen for Ball<f64> {
 
     fn evaluate(evaluators: &Evaluators, xs: &[f64], parameters: Parameters, results: &mut [Self]) {
         (evaluators.single)(xs, parameters, results);
+    }
+
+    fn over(
+        evaluators: &Evaluators,
+        [low, high]: [f64; 2],
+        parameters: Parameters,
+    ) -> Option<Self> {
+        let middle = 0.5 * low + 0.5 * high;
+        let radius = (high - middle).max(middle - low) * INFLATION;
+        (evaluators.range)(Ball { middle, radius }, parameters)
     }
 
     #[inline(always)]

@@ -39,6 +39,8 @@ pub struct Trial<F: Format> {
     /// As values of the format.
     pub parameters: Parameters,
     pub level: Level,
+    /// Whether blocks may be settled as a whole, which gives a loose bound of their errors.
+    pub by_ranges: bool,
     kernels: Kernels,
     stored_parameters: [F::Bits; 2],
 }
@@ -71,6 +73,11 @@ impl Tally {
     /// The largest error, in ulps; where it is not above [`FLOOR`], a bound of it.
     pub fn error(&self) -> f64 {
         self.worst.map_or(self.bound, |worst| worst.error)
+    }
+
+    /// Whether the bound of other errors is above the worst one by more than balls fail to tell.
+    pub fn is_loose(&self, resolution: f64) -> bool {
+        self.bound > self.limit() + resolution
     }
 
     pub fn merge(&mut self, other: &Tally) {
@@ -125,7 +132,15 @@ impl<F: Format> Trial<F> {
             parameters[k] = nearest::<F>(value);
         }
         let stored_parameters = parameters.map(encode::<F>);
-        Ok(Trial { formula, form, parameters, level, kernels: ufunc.kernels, stored_parameters })
+        Ok(Trial {
+            formula,
+            form,
+            parameters,
+            level,
+            by_ranges: true,
+            kernels: ufunc.kernels,
+            stored_parameters,
+        })
     }
 
     pub fn evaluators(&self) -> &'static Evaluators {
@@ -249,6 +264,9 @@ impl<F: Format> Bench<F> {
             let value = decode::<F>(bits);
             *x = if trial.is_in_domain(value) { value } else { 0.5 };
         }
+        if trial.by_ranges && settle_together(trial, block, xs, results, tally)? {
+            return Ok(());
+        }
         let balls = &mut balls[..block.len()];
         F::Number::evaluate(trial.evaluators(), xs, trial.parameters, balls);
 
@@ -267,11 +285,8 @@ impl<F: Format> Bench<F> {
             }
         }
         for (&bits, &ball) in block.iter().zip(&*balls) {
-            let input = bits.pattern();
-            let x = decode::<F>(bits);
-            if input.wrapping_mul(0x9e37_79b9_7f4a_7c15) < u64::MAX / AUDIT && trial.is_in_domain(x)
-            {
-                audit(trial, x, ball)?;
+            if is_audited(trial, bits) {
+                audit(trial, decode::<F>(bits), ball)?;
                 tally.audited += 1;
             }
         }
@@ -313,6 +328,46 @@ impl<F: Format> Bench<F> {
         }
         Ok(())
     }
+}
+
+/// Settles a block in which one float is the nearest to all exact values, and every result is it.
+///
+/// Most blocks are such: where a function has reached its limit, or has not left its value at 0. The
+/// bound of their errors is loose, but not above 1/2.
+fn settle_together<F: Format>(
+    trial: &Trial<F>,
+    block: &[F::Bits],
+    xs: &[f64],
+    results: &[F::Bits],
+    tally: &mut Tally,
+) -> Result<bool, String> {
+    let is_inside = block.iter().all(|&bits| trial.is_in_domain(decode::<F>(bits)));
+    let low = xs.iter().copied().fold(f64::INFINITY, f64::min);
+    let high = xs.iter().copied().fold(f64::NEG_INFINITY, f64::max);
+    if !is_inside || !low.is_finite() || !high.is_finite() {
+        return Ok(false);
+    }
+    let Some(ball) = F::Number::over(trial.evaluators(), [low, high], trial.parameters) else {
+        return Ok(false);
+    };
+    let got = decode::<F>(results[0]);
+    let Screened { error, correct } = ball.screen::<F>(got);
+    if !correct || error.is_nan() || results.iter().any(|&result| decode::<F>(result) != got) {
+        return Ok(false);
+    }
+    for &bits in block.iter().filter(|&&bits| is_audited(trial, bits)) {
+        audit(trial, decode::<F>(bits), ball)?;
+        tally.audited += 1;
+    }
+    tally.inputs += block.len() as u64;
+    tally.bound = tally.bound.max(error);
+    Ok(true)
+}
+
+/// Whether an input's ball is checked against the arbiter.
+fn is_audited<F: Format>(trial: &Trial<F>, bits: F::Bits) -> bool {
+    let is_chosen = bits.pattern().wrapping_mul(0x9e37_79b9_7f4a_7c15) < u64::MAX / AUDIT;
+    is_chosen && trial.is_in_domain(decode::<F>(bits))
 }
 
 /// What balls prove of results: bounds of the errors, NaN where undecided or outside the domain, and
