@@ -1,6 +1,7 @@
-"""What every kind of activation has: its row of the catalogue, and that it is frozen."""
+"""What every kind of activation has: its row of the catalogue, forms, and that it is frozen."""
 
 from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Any, NoReturn, NotRequired, TypedDict
 
 import numpy as np
@@ -18,6 +19,36 @@ class CatalogueRow(TypedDict):
     from_output: str
     parameters: list[tuple[str, float | None, str]]
     activation: NotRequired[str]  # of the gate, in the row of a gated unit
+
+
+class BaseForm:
+    """What a form shows of its ufunc, where it is not a ufunc itself.
+
+    A class derived from this one repeats the line ``__doc__ = BaseForm.__doc__`` below its own
+    docstring, so that an instance shows the docstring of its ufunc.
+    """
+
+    __slots__ = ()
+
+    ufunc: np.ufunc
+    _activation: str
+    _form: str
+    _fixed: Mapping[str, Any] = MappingProxyType({})
+
+    @property
+    def __name__(self) -> str:
+        return str(self.ufunc.__name__)
+
+    @property
+    def __doc__(self) -> str | None:  # type: ignore[override]  # object has a plain string
+        return self.ufunc.__doc__
+
+    def __repr__(self) -> str:
+        fixed = "".join(f", {name}={value!r}" for name, value in self._fixed.items())
+        return f"<form {self.ufunc.__name__!r}{fixed} of actgrad.{self._activation}>"
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return getattr, (_restore(self._activation, dict(self._fixed)), self._form)
 
 
 class BaseActivation:

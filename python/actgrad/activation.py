@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from actgrad import _core, _threads
-from actgrad._base import BaseActivation, CatalogueRow, _restore
+from actgrad._base import BaseActivation, BaseForm, CatalogueRow
 from actgrad._reduction import gradient_of_parameter
 from actgrad.errors import ActgradTypeError, ActgradValueError
 
@@ -69,7 +69,7 @@ def _shown(value: Any) -> str:
     return repr(value) if np.ndim(value) == 0 else f"an array with minimum {np.nanmin(value)}"
 
 
-class ParametrisedForm(_core.QuickForm):
+class ParametrisedForm(BaseForm, _core.QuickForm):
     """One form of an activation with parameters: keywords, defaults and checks over a ufunc.
 
     Called with the form's operands, then the parameters by position or keyword, then any keyword of
@@ -78,13 +78,10 @@ class ParametrisedForm(_core.QuickForm):
     """
 
     __slots__ = ("_activation", "_fixed", "_form", "_operands", "_parameters", "_positive", "ufunc")
+    __doc__ = BaseForm.__doc__
 
-    ufunc: np.ufunc
-    _activation: str
-    _form: str
     _operands: int
     _parameters: tuple[Parameter, ...]
-    _fixed: Mapping[str, Any]
     _positive: bool
 
     def __new__(
@@ -115,21 +112,6 @@ class ParametrisedForm(_core.QuickForm):
         self._fixed = fixed
         self._positive = needs_positive
         return self
-
-    @property
-    def __name__(self) -> str:
-        return str(self.ufunc.__name__)
-
-    @property
-    def __doc__(self) -> str | None:  # type: ignore[override]  # object has a plain string
-        return self.ufunc.__doc__
-
-    def __repr__(self) -> str:
-        fixed = "".join(f", {name}={value!r}" for name, value in self._fixed.items())
-        return f"<form {self.ufunc.__name__!r}{fixed} of actgrad.{self._activation}>"
-
-    def __reduce__(self) -> tuple[Any, ...]:
-        return getattr, (_restore(self._activation, dict(self._fixed)), self._form)
 
     def call_completed(self, *operands: Any, **keywords: Any) -> Any:
         """Fill in the parameters and call the ufunc."""

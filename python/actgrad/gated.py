@@ -7,11 +7,11 @@ from typing import Any, NoReturn
 import numpy as np
 
 from actgrad import _core, _threads
-from actgrad._base import BaseActivation, CatalogueRow
+from actgrad._base import BaseActivation, BaseForm, CatalogueRow
 from actgrad.errors import ActgradAxisError, ActgradTypeError, ActgradValueError
 
 
-class GatedForm:
+class GatedForm(BaseForm):
     """One form of a gated unit: of a value and a gate, or of one array that holds both.
 
     Called with the operands of its ufunc it calls that. Called with one array in place of the last
@@ -20,6 +20,7 @@ class GatedForm:
     """
 
     __slots__ = ("_activation", "_form", "ufunc")
+    __doc__ = BaseForm.__doc__
 
     # Operands whose halves are two operands of the ufunc.
     _halved = 1
@@ -28,22 +29,6 @@ class GatedForm:
         self._activation = activation
         self._form = form
         self.ufunc = ufunc
-
-    @property
-    def __name__(self) -> str:
-        return str(self.ufunc.__name__)
-
-    @property
-    def __doc__(self) -> str | None:  # type: ignore[override]  # object has a plain string
-        return self.ufunc.__doc__
-
-    def __repr__(self) -> str:
-        return f"<form {self.ufunc.__name__!r} of actgrad.{self._activation}>"
-
-    def __reduce__(self) -> tuple[Any, ...]:
-        from actgrad.registry import get
-
-        return getattr, (get(self._activation), self._form)
 
     def __call__(self, *operands: Any, axis: Any = None, **keywords: Any) -> Any:
         """Call the ufunc, with the value and the gate as they are or from one array."""
@@ -75,7 +60,7 @@ class GatedBackwardForm(GatedForm):
     """
 
     __slots__ = ()
-    __doc__ = GatedForm.__doc__  # an instance shows the docstring of its ufunc
+    __doc__ = BaseForm.__doc__
 
     def _split(self, operands: tuple[Any, ...], axis: int, keywords: dict[str, Any]) -> Any:
         ufunc, both = self.ufunc, _array(self.__name__, operands[-1])
@@ -96,7 +81,7 @@ class GatedDoubleBackwardForm(GatedForm):
     """
 
     __slots__ = ()
-    __doc__ = GatedForm.__doc__  # an instance shows the docstring of its ufunc
+    __doc__ = BaseForm.__doc__
 
     _halved = 2
 

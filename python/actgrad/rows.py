@@ -8,14 +8,14 @@ import numpy as np
 import numpy.typing as npt
 
 from actgrad import _core
-from actgrad._base import BaseActivation, CatalogueRow
+from actgrad._base import BaseActivation, BaseForm, CatalogueRow
 from actgrad.errors import ActgradAxisError, ActgradTypeError, ActgradValueError
 
 # The forms besides the value; a function has those that there is a ufunc for.
 ROW_FORMS = ("backward", "double_backward", "backward_from_output")
 
 
-class RowForm:
+class RowForm(BaseForm):
     """One form of a row function: a generalised ufunc, with errors that say what to do.
 
     Called with the form's operands, then ``axis=`` and any keyword of the ufunc: ``out``,
@@ -23,27 +23,12 @@ class RowForm:
     """
 
     __slots__ = ("_activation", "_form", "ufunc")
+    __doc__ = BaseForm.__doc__
 
     def __init__(self, activation: str, form: str, ufunc: np.ufunc) -> None:
         self._activation = activation
         self._form = form
         self.ufunc = ufunc
-
-    @property
-    def __name__(self) -> str:
-        return str(self.ufunc.__name__)
-
-    @property
-    def __doc__(self) -> str | None:  # type: ignore[override]  # object has a plain string
-        return self.ufunc.__doc__
-
-    def __repr__(self) -> str:
-        return f"<form {self.ufunc.__name__!r} of actgrad.{self._activation}>"
-
-    def __reduce__(self) -> tuple[Any, ...]:
-        from actgrad.registry import get
-
-        return getattr, (get(self._activation), self._form)
 
     def __call__(self, *operands: Any, axis: Any = -1, **keywords: Any) -> Any:
         """Call the ufunc for the rows along an axis."""
@@ -58,7 +43,7 @@ class JacobianForm(RowForm):
     """The Jacobian of a row function, whose matrices are the last two axes of the result."""
 
     __slots__ = ()
-    __doc__ = RowForm.__doc__  # an instance shows the docstring of its ufunc
+    __doc__ = BaseForm.__doc__
 
     def __call__(self, *operands: Any, axis: Any = -1, **keywords: Any) -> Any:
         """Call the ufunc for the rows along an axis."""
@@ -73,7 +58,7 @@ class ReductionBackwardForm(RowForm):
     """The gradient of a row function with one result for each row."""
 
     __slots__ = ()
-    __doc__ = RowForm.__doc__  # an instance shows the docstring of its ufunc
+    __doc__ = BaseForm.__doc__
 
     def __call__(
         self, *operands: Any, axis: Any = -1, keepdims: bool = False, **keywords: Any
