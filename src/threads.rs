@@ -53,24 +53,26 @@ pub fn split(count: usize, threads: usize, grain: usize, work: impl Fn(usize, us
     // About eight chunks a thread even out different speeds. Whole multiples of 64 elements keep
     // two threads out of one cache line.
     let chunk = (count / (8 * threads)).max(grain / 2).next_multiple_of(64);
-    split_in_chunks(count, threads, chunk, work);
+    split_in_chunks(count, threads, chunk, || (), |(), start, length| work(start, length));
 }
 
-/// [`split`] in chunks of a given size.
-pub fn split_in_chunks(
+/// [`split`] in chunks of a given size, with scratch memory that each thread makes for itself.
+pub fn split_in_chunks<S>(
     count: usize,
     threads: usize,
     chunk: usize,
-    work: impl Fn(usize, usize) + Sync,
+    scratch: impl Fn() -> S + Sync,
+    work: impl Fn(&mut S, usize, usize) + Sync,
 ) {
     let next = AtomicUsize::new(0);
     let take_chunks = || {
+        let mut scratch = scratch();
         loop {
             let start = next.fetch_add(chunk, Ordering::Relaxed);
             if start >= count {
                 break;
             }
-            work(start, chunk.min(count - start));
+            work(&mut scratch, start, chunk.min(count - start));
         }
     };
     std::thread::scope(|scope| {

@@ -105,7 +105,7 @@ const fn shape<F: RowFunction>(mirrored: bool) -> Shape {
         weighted: F::WEIGHTED && F::RESULTS > 0,
         keeps_in_result: F::KEEPS_IN_RESULT,
         needs_maximum: F::NEEDS_MAXIMUM,
-        reference: F::REFERENCE,
+        refers: F::REFERS,
         outweighs: F::OUTWEIGHS,
         padding: F::PADDING,
         jacobian: false,

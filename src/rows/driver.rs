@@ -1,8 +1,9 @@
 //! From strided rows of any storage format to the kernels, and back.
 //!
-//! Rows go to the kernels 16 elements at a time, or 16 rows at a time where rows are short or lie
-//! side by side in memory; the results are the same bits. Operands in a kernel's own element type
-//! and in order go straight to it; others pass through a small buffer, a chunk at a time. Nothing
+//! Rows go to the kernels in groups: a few rows one after the other, or 16 across where rows are very
+//! short or lie side by side in memory; the results are the same bits. Operands in a kernel's own
+//! element type and in order go straight to it; others pass through a small buffer, a chunk at a
+//! time. Nothing
 //! as large as an operand is allocated: weights are kept in the place of the results, or up to a
 //! bound for one row, or for 16; else they are computed a second time.
 //!
@@ -15,11 +16,11 @@ use std::sync::Mutex;
 
 use half::{bf16, f16};
 
-use super::extended::RowNumber;
-use super::functions::{MAX_GRADIENTS, MAX_OPERANDS, MAX_RESULTS, Reference};
+use super::extended::{Extended, RowNumber};
+use super::functions::{MAX_GRADIENTS, MAX_OPERANDS, MAX_RESULTS};
 use super::kernels::{
-    Accumulator, Blocks, Group, JacobianKernels, Kept, LANES, Lanes, Layout, Part, Plane, RUN,
-    RowKernels, prefetch, segment_length,
+    Accumulator, Blocks, Group, JacobianKernels, Kept, LANES, Lanes, Layout, Part, Passes, Plane,
+    RUN, RowKernels, SUM_PLANES, prefetch, segment_length,
 };
 use crate::float_status::FloatStatus;
 use crate::operands::{Element, Storage};
@@ -37,7 +38,7 @@ pub struct Shape {
     pub weighted: bool,
     pub keeps_in_result: bool,
     pub needs_maximum: bool,
-    pub reference: Reference,
+    pub refers: bool,
     pub outweighs: f64,
     pub padding: f64,
     pub jacobian: bool,
@@ -98,14 +99,16 @@ impl RowOperand {
 /// The most operands of a call.
 pub const MAX_ROW_OPERANDS: usize = 1 + MAX_OPERANDS + MAX_RESULTS;
 
-/// Up to this length 16 rows are computed at once, whatever their strides.
-const SHORT: usize = CHUNK;
+/// Up to this length 16 rows are computed across, whatever their strides.
+const SHORT: usize = 24;
 /// Rows that lie side by side in an operand are computed at once from this many up.
 const SIDE_BY_SIDE: usize = 6;
 /// Blocks in a chunk.
 const CHUNK: usize = RUN / LANES;
 /// Elements in a chunk.
 const CHUNK_ELEMENTS: usize = CHUNK * LANES;
+/// Elements of a group of rows that come one after the other, padded.
+const GROUP_ELEMENTS: usize = 2 * CHUNK_ELEMENTS;
 /// Elements one thread works through in about the time starting a thread takes.
 const GRAIN: usize = 1 << 15;
 /// A row from this length up may be split over threads itself.
@@ -154,6 +157,12 @@ unsafe fn copy_short<T: Copy>(from: *const T, to: *mut T, count: usize) {
             *to.add(done) = *from.add(done);
         }
     }
+}
+
+/// Four rows as columns.
+#[inline(always)]
+fn transposed<T: Copy>(square: [[T; 4]; 4]) -> [[T; 4]; 4] {
+    core::array::from_fn(|column| core::array::from_fn(|row| square[row][column]))
 }
 
 /// Operands that may cross to another thread: each thread works on rows, or parts of one, of its own.
@@ -213,10 +222,14 @@ struct Job<'a, E, T> {
     outputs: [RowOperand; MAX_RESULTS],
     inputs_in_blocks: [bool; MAX_OPERANDS],
     outputs_in_blocks: [bool; MAX_RESULTS],
+    /// Blocks that are at hand at once: a chunk where some pass through a tile, else all.
+    at_hand: usize,
     rows: usize,
     length: usize,
     /// Whether a block is one element of 16 rows.
     by_rows: bool,
+    /// The most rows of a group.
+    group_rows: usize,
     /// Blocks of a row, or of 16; in a run; in a segment.
     blocks: usize,
     run_blocks: usize,
@@ -224,7 +237,7 @@ struct Job<'a, E, T> {
     storage: core::marker::PhantomData<E>,
 }
 
-/// Rows that are computed together: one, or up to 16.
+/// A group: rows that are computed together, up to 16.
 #[derive(Clone, Copy)]
 struct Rows {
     first: usize,
@@ -234,14 +247,14 @@ struct Rows {
 /// Some blocks: whole ones, then the short one of a row.
 type Parts<T> = [Part<T>; 2];
 
-/// The scratch memory of one thread: some 80 KiB on its stack.
+/// The scratch memory of one thread: some 140 KiB on its stack.
 struct Workspace<T> {
-    tiles: [MaybeUninit<[T; CHUNK_ELEMENTS]>; MAX_OPERANDS + MAX_RESULTS],
-    /// The short last block of a row, of each operand.
-    tails: [Lanes<T>; MAX_OPERANDS + MAX_RESULTS],
+    tiles: [MaybeUninit<[T; GROUP_ELEMENTS]>; MAX_OPERANDS + MAX_RESULTS],
+    /// The short last blocks of the rows of a group, of each operand.
+    tails: [MaybeUninit<[Lanes<T>; LANES]>; MAX_OPERANDS + MAX_RESULTS],
     /// The sums of the row, of a segment, and those of a run.
-    accumulators: MaybeUninit<[Accumulator; 2 + LANES]>,
-    kept: MaybeUninit<[Plane; 2 * CHUNK]>,
+    accumulators: [Accumulator; 2 + LANES],
+    kept: MaybeUninit<[Plane; 2 * GROUP_ELEMENTS / LANES]>,
     more: Vec<Plane>,
     slab: Vec<T>,
     in_slab: Option<Slab>,
@@ -268,8 +281,9 @@ impl<T: RowNumber> Workspace<T> {
     fn new() -> Workspace<T> {
         Workspace {
             tiles: [const { MaybeUninit::uninit() }; MAX_OPERANDS + MAX_RESULTS],
-            tails: [[T::ZERO; LANES]; MAX_OPERANDS + MAX_RESULTS],
-            accumulators: MaybeUninit::uninit(),
+            tails: [const { MaybeUninit::uninit() }; MAX_OPERANDS + MAX_RESULTS],
+            // Lanes without a row are computed too.
+            accumulators: [[Plane::ZERO; SUM_PLANES]; 2 + LANES],
             kept: MaybeUninit::uninit(),
             more: Vec::new(),
             slab: Vec::new(),
@@ -278,23 +292,28 @@ impl<T: RowNumber> Workspace<T> {
     }
 
     fn accumulator(&mut self, index: usize) -> *mut Accumulator {
-        self.accumulators.as_mut_ptr().cast::<Accumulator>().wrapping_add(index)
+        self.accumulators.as_mut_ptr().wrapping_add(index)
     }
 
     fn tile(&mut self, index: usize) -> *mut T {
         self.tiles[index].as_mut_ptr().cast()
     }
 
-    /// Room for this many planes, unless that is more than the bound, or memory is short.
-    fn keep(&mut self, planes: usize) -> Kept {
-        if planes <= 2 * CHUNK {
+    fn tail(&mut self, index: usize) -> *mut T {
+        self.tails[index].as_mut_ptr().cast()
+    }
+
+    /// Room for this many bytes, unless that is more than the bound, or memory is short.
+    fn keep(&mut self, bytes: usize) -> Kept {
+        let planes = bytes.div_ceil(size_of::<Plane>());
+        if planes <= 2 * GROUP_ELEMENTS / LANES {
             return Kept::InPlanes(self.kept.as_mut_ptr().cast());
         }
         let missing = planes.saturating_sub(self.more.capacity());
         if planes > KEPT_PLANES || missing > 0 && self.more.try_reserve_exact(planes).is_err() {
             return Kept::Nowhere;
         }
-        Kept::InPlanes(self.more.as_mut_ptr())
+        Kept::InPlanes(self.more.as_mut_ptr().cast())
     }
 }
 
@@ -327,6 +346,19 @@ impl<'a, E: Element<T>, T: RowNumber> Job<'a, E, T> {
         let by_rows = length <= SHORT || rows >= SIDE_BY_SIDE && side_by_side;
         let by_rows = by_rows && jacobian.is_none();
         let elements = if by_rows { 1 } else { LANES };
+        let blocks = length.div_ceil(elements);
+        let group_rows = match by_rows {
+            true => LANES,
+            false if blocks > CHUNK || jacobian.is_some() => 1,
+            false => (GROUP_ELEMENTS / LANES / blocks.max(1)).min(LANES),
+        };
+        let inputs_in_blocks = inputs.map(|operand| operand.is_in_blocks::<E, T>(by_rows));
+        let outputs_in_blocks = outputs.map(|operand| operand.is_in_blocks::<E, T>(by_rows));
+        let in_place = !by_rows
+            && inputs_in_blocks[..shape.gradients].iter().all(|&in_blocks| in_blocks)
+            && inputs_in_blocks[MAX_GRADIENTS]
+            && outputs_in_blocks[..shape.results].iter().all(|&in_blocks| in_blocks)
+            && jacobian.is_none();
         Job {
             shape,
             kernels,
@@ -334,16 +366,27 @@ impl<'a, E: Element<T>, T: RowNumber> Job<'a, E, T> {
             scalar: scalar.first().copied().unwrap_or(RowOperand::NONE),
             inputs,
             outputs,
-            inputs_in_blocks: inputs.map(|operand| operand.is_in_blocks::<E, T>(by_rows)),
-            outputs_in_blocks: outputs.map(|operand| operand.is_in_blocks::<E, T>(by_rows)),
+            inputs_in_blocks,
+            outputs_in_blocks,
+            at_hand: if in_place { usize::MAX } else { CHUNK },
             rows,
             length,
             by_rows,
-            blocks: length.div_ceil(elements),
+            group_rows,
+            blocks,
             run_blocks: RUN / elements,
             segment_blocks: segment_length(length) / elements,
             storage: core::marker::PhantomData,
         }
+    }
+
+    fn passes(&self) -> &'a Passes<T> {
+        if self.by_rows { &self.kernels.across } else { &self.kernels.along }
+    }
+
+    /// How many rows the kernels are told of.
+    fn in_turn(&self, rows: Rows) -> usize {
+        if self.by_rows { 1 } else { rows.count }
     }
 
     fn group(&self) -> Group<T> {
@@ -370,7 +413,7 @@ impl<'a, E: Element<T>, T: RowNumber> Job<'a, E, T> {
                     self.run_rows(&mut workspace, &mut group, Rows { first, count: 1 }, true);
                 }
             } else {
-                let lanes = if self.by_rows { LANES } else { 1 };
+                let lanes = self.group_rows;
                 let together = lanes * self.groups_in_slab().max(1);
                 let units = self.rows.div_ceil(together);
                 self.split(units, together * self.length, |job, workspace, first, count| {
@@ -496,6 +539,7 @@ impl<'a, E: Element<T>, T: RowNumber> Job<'a, E, T> {
     }
 
     /// Does `units` units of work of `elements` elements each, on as many threads as are worth it.
+    #[inline(never)] // the workspace is larger than what others have on their stacks
     unsafe fn split(
         &self,
         units: usize,
@@ -509,9 +553,9 @@ impl<'a, E: Element<T>, T: RowNumber> Job<'a, E, T> {
         }
         let chunk = (units / (8 * threads)).max(GRAIN / 2 / elements.max(1)).max(1);
         let shared = Shared((self, work));
-        threads::split_in_chunks(units, threads, chunk, |first, count| {
+        threads::split_in_chunks(units, threads, chunk, Workspace::new, |space, first, count| {
             let Shared((job, work)) = &shared;
-            work(job, &mut Workspace::new(), first, count);
+            work(job, space, first, count);
         });
     }
 
@@ -540,11 +584,12 @@ impl<'a, E: Element<T>, T: RowNumber> Job<'a, E, T> {
         let stride =
             if self.by_rows { operand.stride / size_of::<T>() as isize } else { LANES as isize };
         let element = if self.by_rows { start } else { start * LANES };
-        Blocks { pointer: operand.at(rows.first, element).cast(), stride }
+        let pointer = operand.at(rows.first, element).cast();
+        Blocks { pointer, stride, row_stride: operand.row_stride }
     }
 
-    /// Blocks `start` up to `end`, at most a chunk, of every operand: in place, in the slab, or in
-    /// tiles, into which inputs are read.
+    /// Blocks `start` up to `end`, at most those at hand, of every operand: in place, in the slab, or
+    /// in tiles, into which inputs are read.
     unsafe fn parts(
         &self,
         workspace: &mut Workspace<T>,
@@ -557,24 +602,33 @@ impl<'a, E: Element<T>, T: RowNumber> Job<'a, E, T> {
         let whole = end - start - usize::from(short > 0);
         parts[0].blocks = whole;
         parts[1].blocks = usize::from(short > 0);
+        let (count, width) = (self.in_turn(rows), (end - start) * LANES);
+        let block = size_of::<Lanes<T>>() as isize;
+        // Blocks one after the other, as in a tile.
+        let packed = |pointer: *mut T| {
+            let row_stride = (width * size_of::<T>()) as isize;
+            Blocks { pointer, stride: LANES as isize, row_stride }
+        };
         let slab = workspace.in_slab;
         for index in (0..self.shape.gradients).chain([MAX_GRADIENTS]) {
             let operand = &self.inputs[index];
             let mut tail = None;
             let blocks = if let Some(slab) = slab {
                 let place = slab.place(index.min(self.shape.gradients), rows, start);
-                let pointer = workspace.slab.as_mut_ptr().wrapping_add(place);
-                Blocks { pointer, stride: LANES as isize }
+                packed(workspace.slab.as_mut_ptr().wrapping_add(place))
             } else if self.inputs_in_blocks[index] && self.fills_blocks(rows) {
                 let blocks = self.in_place(operand, rows, start);
                 if short > 0 {
-                    let lanes = &mut workspace.tails[index];
-                    // SAFETY: see above: the last block has so many elements.
-                    unsafe {
-                        *lanes = [self.padding(index); LANES];
-                        copy_short(blocks.at(whole), lanes.as_mut_ptr(), short);
+                    let lanes = workspace.tail(index);
+                    for row in 0..count {
+                        let lanes = lanes.wrapping_add(row * LANES);
+                        // SAFETY: see above: the last block has so many elements.
+                        unsafe {
+                            lanes.cast::<Lanes<T>>().write([self.padding(index); LANES]);
+                            copy_short(blocks.of_row(row).at(whole), lanes, short);
+                        }
                     }
-                    tail = Some(lanes.as_mut_ptr());
+                    tail = Some(lanes);
                 }
                 blocks
             } else {
@@ -582,34 +636,41 @@ impl<'a, E: Element<T>, T: RowNumber> Job<'a, E, T> {
                 // SAFETY: see above; a tile has room for a chunk.
                 unsafe {
                     self.read_tile(operand, rows, start, end, pointer);
-                    for lane in short..if short > 0 { LANES } else { 0 } {
-                        *pointer.add(whole * LANES + lane) = self.padding(index);
+                    for row in 0..count {
+                        for lane in short..if short > 0 { LANES } else { 0 } {
+                            let place = row * width + whole * LANES + lane;
+                            *pointer.add(place) = self.padding(index);
+                        }
                     }
                 }
-                Blocks { pointer, stride: LANES as isize }
+                packed(pointer)
             };
             parts[0].operands[index] = blocks;
-            parts[1].operands[index].pointer = tail.unwrap_or(blocks.at(whole));
+            parts[1].operands[index] = match tail {
+                Some(pointer) => Blocks { pointer, stride: 0, row_stride: block },
+                None => Blocks { pointer: blocks.at(whole), ..blocks },
+            };
         }
         for k in 0..self.shape.results {
             let mut tail = None;
             let blocks = if let Some(slab) = slab.filter(|_| self.results_in_slab()) {
                 let place = slab.place(self.shape.gradients + 1 + k, rows, start);
-                let pointer = workspace.slab.as_mut_ptr().wrapping_add(place);
-                Blocks { pointer, stride: LANES as isize }
+                packed(workspace.slab.as_mut_ptr().wrapping_add(place))
             } else if self.outputs_in_blocks[k] && self.fills_blocks(rows) {
-                tail = Some(workspace.tails[MAX_OPERANDS + k].as_mut_ptr());
+                tail = Some(workspace.tail(MAX_OPERANDS + k));
                 self.in_place(&self.outputs[k], rows, start)
             } else {
-                let pointer = workspace.tile(MAX_OPERANDS + k);
-                Blocks { pointer, stride: LANES as isize }
+                packed(workspace.tile(MAX_OPERANDS + k))
             };
             parts[0].results[k] = blocks;
-            parts[1].results[k].pointer = tail.unwrap_or(blocks.at(whole));
+            parts[1].results[k] = match tail {
+                Some(pointer) => Blocks { pointer, stride: 0, row_stride: block },
+                None => Blocks { pointer: blocks.at(whole), ..blocks },
+            };
         }
-        let x = &self.inputs[MAX_GRADIENTS];
-        let near = x.row_stride.unsigned_abs() <= AHEAD && rows.first + 1 < self.rows;
-        parts[0].ahead = if near { x.row_stride } else { 0 };
+        let ahead = self.inputs[MAX_GRADIENTS].row_stride * rows.count as isize;
+        let near = ahead.unsigned_abs() <= AHEAD && rows.first + rows.count < self.rows;
+        parts[0].ahead = if near { ahead } else { 0 };
     }
 
     /// The parts there are already, or else [`parts`](Self::parts) in the room given.
@@ -652,36 +713,30 @@ impl<'a, E: Element<T>, T: RowNumber> Job<'a, E, T> {
         let blocks = self.blocks;
         // SAFETY: see above; each thread writes results of its own segments.
         unsafe {
-            // The operands are at hand for all steps where a row is one chunk.
+            // The operands of all steps are the same where a whole row is at hand.
             let mut parts = [Part::NONE; 2];
-            let single = blocks <= CHUNK;
+            let single = blocks <= self.at_hand;
             if single {
                 self.parts(workspace, rows, 0, blocks, &mut parts);
             }
             let single = single.then_some(&parts);
-            let unless_outweighed = self.shape.reference == Reference::FirstUnlessOutweighed;
-            // Of 16 short rows at hand, one is likely to be outweighed.
-            let at_once = unless_outweighed && self.by_rows && single.is_some();
             group.maximum = [-T::INFINITY; LANES];
-            if self.shape.needs_maximum || at_once {
+            if self.shape.needs_maximum {
                 self.row_maximum(workspace, rows, single, group, split);
             }
-            self.refer(workspace, rows, single, group, !unless_outweighed || at_once);
+            self.refer(workspace, rows, single, group);
+            if self.group_rows == 1 {
+                group.spread();
+            }
             let kept = self.kept(workspace, rows);
             self.row_sums(workspace, rows, single, group, kept, split);
-            let outweighed = group.count[..rows.count].iter().any(|&count| count > 0.0);
-            if unless_outweighed && outweighed && !at_once {
-                self.row_maximum(workspace, rows, single, group, split);
-                self.refer(workspace, rows, single, group, true);
-                self.row_sums(workspace, rows, single, group, kept, split);
-            }
             if self.shape.results > 0 && split {
                 let known = *group;
                 self.split_segments(|job, workspace, start, end| {
                     let kept = job.kept(workspace, rows);
                     if kept == Kept::InResult && end == blocks && job.short() > 0 {
                         let from = job.outputs[0].at(rows.first, job.length - job.short());
-                        let to = workspace.tails[MAX_OPERANDS].as_mut_ptr();
+                        let to = workspace.tail(MAX_OPERANDS);
                         copy_short(from.cast(), to, job.short());
                     }
                     job.results(workspace, rows, start, end, None, &known, kept);
@@ -705,7 +760,7 @@ impl<'a, E: Element<T>, T: RowNumber> Job<'a, E, T> {
         // SAFETY: see above.
         unsafe {
             match single {
-                Some(parts) => (self.kernels.common.maximum)(used(parts), group, !self.by_rows),
+                Some(parts) => (self.passes().maximum)(used(parts), self.in_turn(rows), group),
                 None if split => self.split_maximum(rows, group),
                 None => self.maximum(workspace, rows, 0, self.blocks, group),
             }
@@ -726,7 +781,6 @@ impl<'a, E: Element<T>, T: RowNumber> Job<'a, E, T> {
                 }
             });
             *group = whole.into_inner().unwrap_or(*group);
-            (self.kernels.common.maximum)(&[], group, true);
         }
     }
 
@@ -802,17 +856,17 @@ impl<'a, E: Element<T>, T: RowNumber> Job<'a, E, T> {
     fn kept(&self, workspace: &mut Workspace<T>, rows: Rows) -> Kept {
         let in_place = self.outputs_in_blocks[0] && self.fills_blocks(rows);
         let in_slab = workspace.in_slab.is_some() && self.results_in_slab();
-        if self.shape.keeps_in_result {
-            let stays = in_place || in_slab || self.blocks <= CHUNK;
-            return if stays { Kept::InResult } else { Kept::Nowhere };
+        let stays = in_place || in_slab || self.blocks <= CHUNK;
+        if self.shape.keeps_in_result && stays {
+            return Kept::InResult;
         }
         match self.shape.weighted && (self.by_rows || self.length < LONG) {
-            true => workspace.keep(self.kernels.common.planes * self.blocks),
+            true => workspace.keep(self.kernels.kept_bytes * self.blocks * self.in_turn(rows)),
             false => Kept::Nowhere,
         }
     }
 
-    /// The maximum of x in each lane over some blocks; of one row, to its end, in all lanes.
+    /// The maximum of x of each row over some blocks.
     unsafe fn maximum(
         &self,
         workspace: &mut Workspace<T>,
@@ -822,13 +876,12 @@ impl<'a, E: Element<T>, T: RowNumber> Job<'a, E, T> {
         group: &mut Group<T>,
     ) {
         let mut parts = [Part::NONE; 2];
-        for chunk in (start..end).step_by(CHUNK) {
-            let next = end.min(chunk + CHUNK);
-            let spread = !self.by_rows && next == self.blocks;
+        for chunk in (start..end).step_by(self.at_hand) {
+            let next = end.min(chunk.saturating_add(self.at_hand));
             // SAFETY: see above.
             unsafe {
                 self.parts(workspace, rows, chunk, next, &mut parts);
-                (self.kernels.common.maximum)(used(&parts), group, spread);
+                (self.passes().maximum)(used(&parts), self.in_turn(rows), group);
             }
         }
     }
@@ -842,16 +895,20 @@ impl<'a, E: Element<T>, T: RowNumber> Job<'a, E, T> {
         group: &Group<T>,
     ) -> Lanes<usize> {
         let mut parts = [Part::NONE; 2];
-        let mut largest = [usize::MAX; LANES];
-        for chunk in (0..self.blocks).step_by(CHUNK) {
-            let mut start = chunk;
+        let mut largest = [0; LANES];
+        largest[..rows.count].fill(usize::MAX);
+        for chunk in (0..self.blocks).step_by(self.at_hand) {
+            let mut found = [-T::ONE; LANES];
             // SAFETY: see above.
             unsafe {
-                let next = self.blocks.min(chunk + CHUNK);
+                let next = self.blocks.min(chunk.saturating_add(self.at_hand));
                 let parts = self.parts_in(workspace, rows, chunk, next, single, &mut parts);
-                for part in used(parts) {
-                    self.find_in(part, start, group, &mut largest);
-                    start += part.blocks;
+                (self.passes().find)(used(parts), self.in_turn(rows), group, &mut found);
+            }
+            let start = if self.by_rows { chunk } else { chunk * LANES };
+            for (largest, found) in largest.iter_mut().zip(found) {
+                if *largest == usize::MAX && found >= T::ZERO {
+                    *largest = start + found.to_index();
                 }
             }
             if !largest.contains(&usize::MAX) {
@@ -861,28 +918,6 @@ impl<'a, E: Element<T>, T: RowNumber> Job<'a, E, T> {
         largest.map(|index| if index == usize::MAX { 0 } else { index })
     }
 
-    /// Where the first largest elements are, for rows that have none before block `start`.
-    unsafe fn find_in(
-        &self,
-        part: &Part<T>,
-        start: usize,
-        group: &Group<T>,
-        largest: &mut Lanes<usize>,
-    ) {
-        let mut found = [-T::ONE; LANES];
-        // SAFETY: see above.
-        unsafe { (self.kernels.common.find)(part, group, &mut found) };
-        for lane in 0..LANES {
-            if found[lane] >= T::ZERO && largest[lane] == usize::MAX {
-                let block = start + found[lane].to_index();
-                largest[lane] = if self.by_rows { block } else { block * LANES + lane };
-            }
-        }
-        if !self.by_rows {
-            *largest = [largest.iter().copied().fold(usize::MAX, usize::min); LANES];
-        }
-    }
-
     /// Reads the gradients that all elements refer to: those of the largest element, or of the first.
     unsafe fn refer(
         &self,
@@ -890,21 +925,21 @@ impl<'a, E: Element<T>, T: RowNumber> Job<'a, E, T> {
         rows: Rows,
         single: Option<&Parts<T>>,
         group: &mut Group<T>,
-        of_largest: bool,
     ) {
-        let element = match self.shape.reference {
-            Reference::None if !self.shape.scalar_gradient => return,
-            Reference::None => [0; LANES],
+        let above = T::literal(self.shape.outweighs);
+        let outweighed = |lane: usize| group.maximum[lane] > above;
+        let refers = self.shape.refers && (0..rows.count).any(outweighed);
+        if !refers && !self.shape.refers && !self.shape.scalar_gradient {
+            return;
+        }
+        let mut element = [0; LANES];
+        if refers {
             // SAFETY: see above.
-            _ if of_largest => unsafe { self.find(workspace, rows, single, group) },
-            _ => [0; LANES],
-        };
-        let unless_outweighed = self.shape.reference == Reference::FirstUnlessOutweighed;
-        let outweighs = T::literal(self.shape.outweighs);
-        for lane in 0..if self.by_rows { LANES } else { 1 } {
-            let row = rows.first + lane.min(rows.count - 1);
-            let outweighed = group.maximum[lane] > outweighs;
-            let element = if unless_outweighed && !outweighed { 0 } else { element[lane] };
+            element = unsafe { self.find(workspace, rows, single, group) };
+        }
+        for lane in 0..rows.count {
+            let row = rows.first + lane;
+            let element = if group.maximum[lane] > above { element[lane] } else { 0 };
             // SAFETY: see above; the elements are of the rows.
             unsafe {
                 for k in 0..self.shape.gradients {
@@ -914,9 +949,6 @@ impl<'a, E: Element<T>, T: RowNumber> Job<'a, E, T> {
                     group.reference[0][lane] = self.read(&self.scalar, row, 0);
                 }
             }
-        }
-        if !self.by_rows {
-            group.reference = group.reference.map(|reference| [reference[0]; LANES]);
         }
     }
 
@@ -932,26 +964,46 @@ impl<'a, E: Element<T>, T: RowNumber> Job<'a, E, T> {
         group: &Group<T>,
         kept: Kept,
     ) -> *mut Accumulator {
-        let (common, layout) = (&self.kernels.common, self.shape.layout);
-        let sums = if self.by_rows { self.kernels.sums_of_rows } else { self.kernels.sums };
+        let (passes, layout) = (self.passes(), self.shape.layout);
         let mut total = workspace.accumulator(RUN_SUM);
-        let mut parts = [Part::NONE; 2];
-        for run in (start..end).step_by(self.run_blocks) {
+        let mut room = [Part::NONE; 2];
+        let mut start_of_rest = start;
+        if self.blocks > CHUNK && self.at_hand > CHUNK {
+            // Up to 16 runs are summed like as many rows.
+            // SAFETY: see above; there is room for the weights of all blocks, and 16 accumulators.
+            unsafe {
+                let parts = self.parts_in(workspace, rows, start, end, None, &mut room);
+                let runs = parts[0].blocks / self.run_blocks;
+                for first in (0..runs).step_by(LANES) {
+                    let block = first * self.run_blocks;
+                    let (part, count) = (parts[0].runs(block), LANES.min(runs - first));
+                    let kept = self.kept_from(kept, start + block);
+                    let accumulators = workspace.accumulator(RUN_SUM);
+                    (passes.sums)(&[part], count, group, kept, accumulators, true);
+                    (self.kernels.fold)(layout, accumulators, LANES);
+                    let sums = accumulators.read();
+                    for run in 0..count {
+                        let one = sums.map(|plane| Plane([plane.0[run]; LANES]));
+                        total = self.add(workspace, SEGMENT_SUM, &one, first + run == 0);
+                    }
+                }
+                start_of_rest += runs * self.run_blocks;
+            }
+        }
+        for run in (start_of_rest..end).step_by(self.run_blocks) {
             let run_end = end.min(run + self.run_blocks);
             let accumulators = workspace.accumulator(RUN_SUM);
-            // SAFETY: see above; there is room for the weights of all blocks, and 16 accumulators.
+            // SAFETY: see above.
             unsafe {
                 for chunk in (run..run_end).step_by(CHUNK) {
                     let next = run_end.min(chunk + CHUNK);
-                    let parts = self.parts_in(workspace, rows, chunk, next, single, &mut parts);
-                    let kept = self.kept_from(kept, chunk);
-                    sums(used(parts), group, kept, accumulators, chunk == run);
+                    let single = single.filter(|_| self.blocks <= CHUNK);
+                    let parts = self.parts_in(workspace, rows, chunk, next, single, &mut room);
+                    let (count, kept) = (self.in_turn(rows), self.kept_from(kept, chunk));
+                    (passes.sums)(used(parts), count, group, kept, accumulators, chunk == run);
                 }
-                if self.by_rows {
-                    (common.fold)(layout, accumulators, LANES.min(run_end - run));
-                } else {
-                    (common.fold_lanes)(layout, accumulators);
-                }
+                let used = if self.by_rows { LANES.min(run_end - run) } else { LANES };
+                (self.kernels.fold)(layout, accumulators, used);
                 if run > start || run_end < end {
                     total = self.add(workspace, SEGMENT_SUM, accumulators, run == start);
                 }
@@ -964,7 +1016,7 @@ impl<'a, E: Element<T>, T: RowNumber> Job<'a, E, T> {
     fn kept_from(&self, kept: Kept, block: usize) -> Kept {
         match kept {
             Kept::InPlanes(planes) => {
-                Kept::InPlanes(planes.wrapping_add(self.kernels.common.planes * block))
+                Kept::InPlanes(planes.wrapping_add(self.kernels.kept_bytes * block))
             }
             _ => kept,
         }
@@ -985,7 +1037,7 @@ impl<'a, E: Element<T>, T: RowNumber> Job<'a, E, T> {
                 to.copy_from_nonoverlapping(part, 1);
             } else {
                 next.copy_from(part, 1);
-                (self.kernels.common.fold)(self.shape.layout, to, 2);
+                (self.kernels.fold)(self.shape.layout, to, 2);
             }
         }
         to
@@ -1004,12 +1056,13 @@ impl<'a, E: Element<T>, T: RowNumber> Job<'a, E, T> {
         kept: Kept,
     ) {
         let mut parts = [Part::NONE; 2];
-        for chunk in (start..end).step_by(CHUNK) {
-            let next = end.min(chunk + CHUNK);
+        for chunk in (start..end).step_by(self.at_hand) {
+            let next = end.min(chunk.saturating_add(self.at_hand));
             // SAFETY: see above.
             unsafe {
                 let parts = self.parts_in(workspace, rows, chunk, next, single, &mut parts);
-                (self.kernels.results)(used(parts), group, self.kept_from(kept, chunk));
+                let (count, kept) = (self.in_turn(rows), self.kept_from(kept, chunk));
+                (self.passes().results)(used(parts), count, group, kept);
                 self.deliver(workspace, rows, chunk, next);
             }
         }
@@ -1027,9 +1080,12 @@ impl<'a, E: Element<T>, T: RowNumber> Job<'a, E, T> {
                     let tile = workspace.tile(MAX_OPERANDS + k);
                     self.write_tile(&self.outputs[k], rows, start, end, tile);
                 } else if end == self.blocks && self.short() > 0 {
-                    let to = self.outputs[k].at(rows.first, self.length - self.short());
-                    let tail = workspace.tails[MAX_OPERANDS + k].as_ptr();
-                    copy_short(tail, to.cast(), self.short());
+                    let tail = workspace.tail(MAX_OPERANDS + k);
+                    for row in 0..rows.count {
+                        let at = self.length - self.short();
+                        let to = self.outputs[k].at(rows.first + row, at);
+                        copy_short(tail.add(row * LANES), to.cast(), self.short());
+                    }
                 }
             }
         }
@@ -1090,14 +1146,24 @@ impl<'a, E: Element<T>, T: RowNumber> Job<'a, E, T> {
         tile: *mut T,
     ) {
         let count = self.tile_elements(start, end);
+        for row in 1..self.in_turn(rows) {
+            let one = Rows { first: rows.first + row, count: 1 };
+            let tile = tile.wrapping_add(row * (end - start) * LANES);
+            // SAFETY: passed on from the caller.
+            unsafe { self.read_tile(operand, one, start, end, tile) };
+        }
         let mut stored = MaybeUninit::<[E; CHUNK_ELEMENTS]>::uninit();
         // SAFETY: see above. All `count` elements are gathered before they are converted.
         unsafe {
             let to = if E::NATIVE { tile.cast() } else { stored.as_mut_ptr().cast::<E>() };
             if !self.by_rows {
                 let from = operand.at(rows.first, start * LANES);
-                for i in 0..count {
-                    *to.add(i) = *from.wrapping_offset(operand.stride * i as isize).cast();
+                if operand.stride == size_of::<E>() as isize {
+                    to.copy_from_nonoverlapping(from.cast(), count);
+                } else {
+                    for i in 0..count {
+                        *to.add(i) = *from.wrapping_offset(operand.stride * i as isize).cast();
+                    }
                 }
             } else if operand.row_stride == size_of::<E>() as isize && rows.count == LANES {
                 for block in start..end {
@@ -1114,11 +1180,28 @@ impl<'a, E: Element<T>, T: RowNumber> Job<'a, E, T> {
                     }
                 }
             } else {
-                for lane in 0..LANES {
-                    let from = operand.at(rows.first + lane.min(rows.count - 1), start);
-                    for i in 0..end - start {
-                        let from = from.wrapping_offset(operand.stride * i as isize);
-                        *to.add(i * LANES + lane) = *from.cast();
+                // Four rows by four elements are transposed at once where elements are in order.
+                let four = if operand.stride == size_of::<E>() as isize { 4 } else { 1 };
+                let squares = if four == 4 { (end - start) / 4 * 4 } else { 0 };
+                for lane in (0..LANES).step_by(four) {
+                    let from = |row: usize| {
+                        let row = rows.first + (lane + row).min(rows.count - 1);
+                        operand.at(row, start).cast::<E>()
+                    };
+                    for i in (0..squares).step_by(4) {
+                        let square: [[E; 4]; 4] = core::array::from_fn(|row| {
+                            from(row).cast::<[E; 4]>().byte_add(i * size_of::<E>()).read()
+                        });
+                        for (k, column) in transposed(square).into_iter().enumerate() {
+                            to.add((i + k) * LANES + lane).cast::<[E; 4]>().write(column);
+                        }
+                    }
+                    for row in 0..four {
+                        let from = from(row).cast::<u8>();
+                        for i in squares..end - start {
+                            let from = from.wrapping_offset(operand.stride * i as isize);
+                            *to.add(i * LANES + lane + row) = *from.cast();
+                        }
                     }
                 }
             }
@@ -1140,6 +1223,12 @@ impl<'a, E: Element<T>, T: RowNumber> Job<'a, E, T> {
         tile: *mut T,
     ) {
         let count = self.tile_elements(start, end);
+        for row in 1..self.in_turn(rows) {
+            let one = Rows { first: rows.first + row, count: 1 };
+            let tile = tile.wrapping_add(row * (end - start) * LANES);
+            // SAFETY: passed on from the caller.
+            unsafe { self.write_tile(operand, one, start, end, tile) };
+        }
         let mut stored = MaybeUninit::<[E; CHUNK_ELEMENTS]>::uninit();
         // SAFETY: see above. All `count` elements are converted before they are scattered.
         unsafe {
@@ -1156,8 +1245,12 @@ impl<'a, E: Element<T>, T: RowNumber> Job<'a, E, T> {
             };
             if !self.by_rows {
                 let to = operand.at(rows.first, start * LANES);
-                for i in 0..count {
-                    *to.wrapping_offset(operand.stride * i as isize).cast() = *from.add(i);
+                if operand.stride == size_of::<E>() as isize {
+                    from.copy_to_nonoverlapping(to.cast(), count);
+                } else {
+                    for i in 0..count {
+                        *to.wrapping_offset(operand.stride * i as isize).cast() = *from.add(i);
+                    }
                 }
             } else if operand.row_stride.abs() < operand.stride.abs() {
                 for block in start..end {
@@ -1172,9 +1265,23 @@ impl<'a, E: Element<T>, T: RowNumber> Job<'a, E, T> {
                     }
                 }
             } else {
+                let in_order = operand.stride == size_of::<E>() as isize;
+                let fours = if in_order { rows.count / 4 * 4 } else { 0 };
+                let squares = (end - start) / 4 * 4;
+                for lane in (0..fours).step_by(4) {
+                    for i in (0..squares).step_by(4) {
+                        let square: [[E; 4]; 4] = core::array::from_fn(|k| {
+                            from.add((i + k) * LANES + lane).cast::<[E; 4]>().read()
+                        });
+                        for (row, line) in transposed(square).into_iter().enumerate() {
+                            let to = operand.at(rows.first + lane + row, start + i);
+                            to.cast::<[E; 4]>().write(line);
+                        }
+                    }
+                }
                 for lane in 0..rows.count {
                     let to = operand.at(rows.first + lane, start);
-                    for i in 0..end - start {
+                    for i in if lane < fours { squares } else { 0 }..end - start {
                         let to = to.wrapping_offset(operand.stride * i as isize);
                         *to.cast() = *from.add(i * LANES + lane);
                     }
@@ -1227,7 +1334,7 @@ impl<'a, E: Element<T>, T: RowNumber> Job<'a, E, T> {
         let diagonal = workspace.tile(MAX_OPERANDS);
         let buffer = workspace.tile(MAX_OPERANDS + 1);
         let to_tile = |parts: &mut Parts<T>, tile: *mut T| {
-            parts[0].results[0] = Blocks { pointer: tile, stride: LANES as isize };
+            parts[0].results[0] = Blocks { pointer: tile, stride: LANES as isize, row_stride: 0 };
             parts[1].results[0].pointer = tile.wrapping_add(parts[0].blocks * LANES);
         };
         let mut parts = [Part::NONE; 2];
@@ -1264,8 +1371,8 @@ impl<'a, E: Element<T>, T: RowNumber> Job<'a, E, T> {
                 }
                 for i in elements.clone() {
                     let place = i - first * LANES;
-                    let share = shares.add(place / LANES * self.kernels.common.planes);
-                    let tail = share.add(self.kernels.common.planes - 1);
+                    let share = shares.add(place / LANES * T::Extended::PLANES);
+                    let tail = share.add(T::Extended::PLANES - 1);
                     let share = [share, tail].map(|plane| (*plane).0[place % LANES]);
                     let share = if self.shape.mirrored { share.map(|part| -part) } else { share };
                     (kernels.entries)(used(&parts), share, columns);

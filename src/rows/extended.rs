@@ -72,8 +72,9 @@ pub trait Extended<T>: Copy + 'static {
     fn nearest(self) -> T;
     /// The nearest element to `self * other`: one rounding, into the subnormals too.
     fn product_nearest(self, other: Self) -> T;
-    /// The nearest element to `self / UNIT * other`, for `self` an exponential and `other` about 1.
-    fn share_nearest(self, other: Self) -> T;
+    /// `weight / UNIT * inverse` within a little more than half an ulp, for a rounded exponential and
+    /// the inverse of a sum of them, also given rounded and what that leaves.
+    fn share_of_rounded(weight: T, inverse: Self, rounded: [T; 2]) -> T;
     /// The nearest element to `self / UNIT * inverse * other`, for `self` an exponential and `inverse`
     /// about 1: one rounding, also where the share is subnormal before the product with `other`.
     fn share_product_nearest(self, inverse: Self, other: Self) -> T;
@@ -190,8 +191,8 @@ impl Extended<f32> for f64 {
         (self * other) as f32
     }
     #[inline(always)]
-    fn share_nearest(self, other: f64) -> f32 {
-        (self * other) as f32
+    fn share_of_rounded(weight: f32, _: f64, [inverse, rest]: [f32; 2]) -> f32 {
+        weight.mul_add(inverse, weight * rest)
     }
     #[inline(always)]
     fn share_product_nearest(self, inverse: f64, other: f64) -> f32 {
@@ -339,9 +340,9 @@ impl Extended<f64> for Double<f64> {
         self.multiply_round(other)
     }
     #[inline(always)]
-    fn share_nearest(self, other: Self) -> f64 {
+    fn share_of_rounded(weight: f64, inverse: Self, _: [f64; 2]) -> f64 {
         // Without UNIT the products of the tails would be rounded among the subnormals too.
-        self.multiply_round(other) * PAIR_UNBIAS
+        Self::of(weight).multiply_round(inverse) * PAIR_UNBIAS
     }
     #[inline(always)]
     fn share_product_nearest(self, inverse: Self, other: Self) -> f64 {

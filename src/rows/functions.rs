@@ -49,26 +49,15 @@ pub struct Row<T: RowNumber> {
 pub struct Finished<T: RowNumber> {
     /// What the results are computed from; unused places are zero.
     pub constants: [T::Extended; MAX_SUMS],
-    /// The result of a reduction; or, where `PATCHED`, the first result where x is at least `special`.
+    /// The result of a reduction.
     pub value: T,
-    pub special: T,
 }
 
 impl<T: RowNumber> Finished<T> {
     #[inline(always)]
     fn constants(constants: [T::Extended; MAX_SUMS]) -> Finished<T> {
-        Finished { constants, value: T::ZERO, special: T::INFINITY }
+        Finished { constants, value: T::ZERO }
     }
-}
-
-/// What a row's gradients are taken relative to.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Reference {
-    None,
-    /// Those of the first largest element.
-    Largest,
-    /// The first, unless an element outweighs the others: those of the first largest element then.
-    FirstUnlessOutweighed,
 }
 
 /// A function of rows, written once for both element types.
@@ -90,14 +79,15 @@ pub trait RowFunction: 'static {
     const KEEPS_IN_RESULT: bool = false;
     /// Whether the maximum of the row is needed.
     const NEEDS_MAXIMUM: bool = true;
-    /// Where the gradients that all others are taken relative to are found.
-    const REFERENCE: Reference = Reference::None;
+    /// Whether gradients are taken relative to one of them: that of the first largest element, or of
+    /// the first element where none is above [`OUTWEIGHS`](Self::OUTWEIGHS).
+    const REFERS: bool = false;
     /// From where on one element outweighs all others by far.
-    const OUTWEIGHS: f64 = f64::INFINITY;
-    /// Whether some elements are counted: the largest, or those that outweigh the others.
+    const OUTWEIGHS: f64 = f64::NEG_INFINITY;
+    /// Whether the largest elements are counted.
     const COUNTS: bool = false;
-    /// Whether the first result is computed apart where x is at least [`Finished::special`].
-    const PATCHED: bool = false;
+    /// Whether the first result has another formula where an element outweighs the others.
+    const OUTWEIGHING: bool = false;
     /// Which results change their sign when the function is mirrored.
     const ODD: [bool; MAX_RESULTS] = [false; MAX_RESULTS];
     /// Whether the last operand is the softmax (or its logarithm) itself.
@@ -113,15 +103,6 @@ pub trait RowFunction: 'static {
         T::Extended::difference(x, row.maximum).exp()
     }
 
-    /// Whether an element is counted.
-    #[inline(always)]
-    fn counts<T: RowNumber>(x: T, row: &Row<T>) -> bool {
-        match Self::REFERENCE {
-            Reference::FirstUnlessOutweighed => x > T::literal(Self::OUTWEIGHS),
-            _ => x == row.maximum,
-        }
-    }
-
     /// What an element adds to the sums.
     fn terms<T: RowNumber>(
         element: &Element<T>,
@@ -133,11 +114,16 @@ pub trait RowFunction: 'static {
     fn finish<T: RowNumber>(row: &Row<T>, sums: [T::Extended; MAX_SUMS], count: f64)
     -> Finished<T>;
 
-    /// [`Finished::value`] and [`Finished::special`] of a row with an element that outweighs the
-    /// others.
+    /// Whether an element has the other formula; few have.
     #[inline(always)]
-    fn patch<T: RowNumber>(_: &Row<T>) -> [T; 2] {
-        [T::ZERO, T::INFINITY]
+    fn outweighs<T: RowNumber>(_x: T, _row: &Row<T>) -> bool {
+        false
+    }
+
+    /// The first result by the other formula.
+    #[inline(always)]
+    fn outweighing<T: RowNumber>(_element: &Element<T>, _row: &Row<T>) -> T {
+        T::ZERO
     }
 
     /// The results at one element.
@@ -215,7 +201,8 @@ impl RowFunction for Softmax {
         weight: T::Extended,
         row: &Row<T>,
     ) -> [T; MAX_RESULTS] {
-        [weight.share_nearest(row.constants[0]), T::ZERO]
+        let share = T::Extended::share_of_rounded(weight.nearest(), row.constants[0], row.rounded);
+        [share, T::ZERO]
     }
 }
 
@@ -343,7 +330,7 @@ impl RowFunction for SoftmaxBackward {
     const GRADIENTS: usize = 1;
     const SUMS: usize = 2;
     const CONSTANTS: usize = 2;
-    const REFERENCE: Reference = Reference::Largest;
+    const REFERS: bool = true;
     const ODD: [bool; MAX_RESULTS] = [true, false];
 
     #[inline(always)]
@@ -386,7 +373,7 @@ impl RowFunction for SoftmaxDoubleBackward {
     const RESULTS: usize = 2;
     const SUMS: usize = 4;
     const CONSTANTS: usize = 4;
-    const REFERENCE: Reference = Reference::Largest;
+    const REFERS: bool = true;
     const ODD: [bool; MAX_RESULTS] = [true, false];
 
     #[inline(always)]
@@ -431,9 +418,10 @@ pub struct LogSoftmaxBackward;
 
 impl RowFunction for LogSoftmaxBackward {
     const GRADIENTS: usize = 1;
-    const SUMS: usize = 3;
+    const SUMS: usize = 2;
+    const CONSTANTS: usize = 4;
     const COUNTS: bool = true;
-    const PATCHED: bool = true;
+    const OUTWEIGHING: bool = true;
     const ODD: [bool; MAX_RESULTS] = [true, false];
 
     #[inline(always)]
@@ -443,26 +431,18 @@ impl RowFunction for LogSoftmaxBackward {
         row: &Row<T>,
     ) -> [T::Extended; MAX_SUMS] {
         let gradient = T::Extended::of(element.gradients[0]);
-        let largest = element.x == row.maximum;
-        let of_largest = T::Extended::select(largest, gradient, T::Extended::ZERO);
-        constants!(T: without_largest(element.x, weight, row), gradient, of_largest)
+        constants!(T: without_largest(element.x, weight, row), gradient)
     }
     #[inline(always)]
     fn finish<T: RowNumber>(
-        row: &Row<T>,
+        _: &Row<T>,
         sums: [T::Extended; MAX_SUMS],
         largest: f64,
     ) -> Finished<T> {
         let others = others::<T>(sums[0], largest);
         let inverse = others.sum(T::Extended::UNIT).tidy().inverse();
-        let gradient = sums[2];
-        let softmax = T::Extended::UNIT.product(inverse);
-        let rest = softmax.product(sums[1].minus(gradient));
-        let value = gradient.product(others.product(inverse)).minus(rest).nearest();
-        // Where several are the largest, nothing cancels.
-        let special = T::select(largest == 1.0, row.maximum, T::INFINITY);
-        let constants = constants!(T: sums[1].product(inverse));
-        Finished { constants, value, special }
+        let (share, rest) = (T::Extended::UNIT.product(inverse), others.product(inverse));
+        Finished::constants([sums[1].product(inverse), sums[1], share, rest])
     }
     #[inline(always)]
     fn results<T: RowNumber>(
@@ -472,6 +452,17 @@ impl RowFunction for LogSoftmaxBackward {
     ) -> [T; MAX_RESULTS] {
         let share = weight.product(row.constants[0]);
         [T::Extended::of(element.gradients[0]).minus(share).nearest(), T::ZERO]
+    }
+    #[inline(always)]
+    fn outweighs<T: RowNumber>(x: T, row: &Row<T>) -> bool {
+        x == row.maximum
+    }
+    #[inline(always)]
+    fn outweighing<T: RowNumber>(element: &Element<T>, row: &Row<T>) -> T {
+        let [_, total, share, rest] = row.constants;
+        let gradient = T::Extended::of(element.gradients[0]);
+        let of_others = share.product(total.minus(gradient));
+        gradient.product(rest).minus(of_others).nearest()
     }
 }
 
@@ -488,7 +479,7 @@ impl RowFunction for LogSoftmaxDoubleBackward {
     const RESULTS: usize = 2;
     const SUMS: usize = 3;
     const CONSTANTS: usize = 2;
-    const REFERENCE: Reference = Reference::Largest;
+    const REFERS: bool = true;
 
     #[inline(always)]
     fn terms<T: RowNumber>(
@@ -531,10 +522,8 @@ impl RowFunction for SoftmaxBackwardFromOutput {
     const GRADIENTS: usize = 1;
     const SUMS: usize = 1;
     const WEIGHTED: bool = false;
-    const NEEDS_MAXIMUM: bool = false;
-    const REFERENCE: Reference = Reference::FirstUnlessOutweighed;
+    const REFERS: bool = true;
     const OUTWEIGHS: f64 = 0.875;
-    const COUNTS: bool = true;
     const ODD: [bool; MAX_RESULTS] = [true, false];
     const OF_OUTPUT: bool = true;
     const PADDING: f64 = 0.0;
@@ -574,10 +563,8 @@ impl RowFunction for LogSoftmaxBackwardFromOutput {
     const SUMS: usize = 1;
     const WEIGHTED: bool = false;
     const NEEDS_MAXIMUM: bool = false;
-    const REFERENCE: Reference = Reference::FirstUnlessOutweighed;
     const OUTWEIGHS: f64 = -0.125;
-    const COUNTS: bool = true;
-    const PATCHED: bool = true;
+    const OUTWEIGHING: bool = true;
     const OF_OUTPUT: bool = true;
 
     #[inline(always)]
@@ -593,14 +580,6 @@ impl RowFunction for LogSoftmaxBackwardFromOutput {
         Finished::constants(constants!(T: sums[0]))
     }
     #[inline(always)]
-    fn patch<T: RowNumber>(row: &Row<T>) -> [T; 2] {
-        let y = T::Extended::of(row.maximum.at_most(T::ZERO));
-        let gradient = T::Extended::of(row.reference[0]);
-        let rest = y.exp().without_unit().product(row.constants[0].minus(gradient));
-        let value = gradient.product(y.exp_m1()).sum(rest).opposite().nearest();
-        [value, row.maximum]
-    }
-    #[inline(always)]
     fn results<T: RowNumber>(
         element: &Element<T>,
         _: T::Extended,
@@ -612,6 +591,17 @@ impl RowFunction for LogSoftmaxBackwardFromOutput {
         let [total, rest] = row.rounded;
         let result = (-share).mul_add(total, element.gradients[0]);
         [(-share).mul_add(rest, result), T::ZERO]
+    }
+    #[inline(always)]
+    fn outweighs<T: RowNumber>(x: T, _: &Row<T>) -> bool {
+        x > T::literal(Self::OUTWEIGHS)
+    }
+    #[inline(always)]
+    fn outweighing<T: RowNumber>(element: &Element<T>, row: &Row<T>) -> T {
+        let y = T::Extended::of(element.x.at_most(T::ZERO));
+        let gradient = T::Extended::of(element.gradients[0]);
+        let rest = y.exp().without_unit().product(row.constants[0].minus(gradient));
+        gradient.product(y.exp_m1()).sum(rest).opposite().nearest()
     }
 }
 

@@ -1,21 +1,22 @@
 //! The loops of row functions, compiled for each instruction set.
 //!
-//! A kernel works on 16 lanes at a time, in blocks. A block is either 16 consecutive elements of one
-//! row, or one element of 16 rows: the kernels do not know which. Only the order of summation has to
-//! be the same either way, and so it is defined by the element's position in its row:
+//! A kernel works on up to 16 rows, a group, in blocks of 16 lanes. A block is either 16 consecutive
+//! elements of one row, and the rows of the group come one after the other; or, where `ACROSS`, one
+//! element of 16 rows. What is known of the rows, and their sums, are 16 lanes either way, one for
+//! each row. The order of summation is defined by the element's position in its row:
 //!
 //! * a row is cut into runs of [`RUN`] elements;
 //! * in a run, element `j` is added to accumulator `j mod 16`, in order of `j`;
 //! * the accumulators are added as a tree: `i` and `i + 8`, then `i + 4`, `i + 2`, `i + 1`;
 //! * runs are added in order to their segment, segments in order to the row ([`segment_length`]).
 //!
-//! With 16 elements of one row in a block, the accumulators are the lanes of one; with 16 rows, there
-//! are 16 of them. Padding adds zero, which changes no bit.
+//! With 16 elements of one row in a block, the accumulators of a row are the lanes of a vector, which
+//! are then laid beside those of the other rows. Padding adds zero, which changes no bit.
 
 use super::extended::{Extended, RowNumber};
 use super::functions::{
-    Element, Jacobian, MAX_GRADIENTS, MAX_OPERANDS, MAX_RESULTS, MAX_SUMS, Reference, Row,
-    RowFunction, Shares, shares,
+    Element, Jacobian, MAX_GRADIENTS, MAX_OPERANDS, MAX_RESULTS, MAX_SUMS, Row, RowFunction,
+    Shares, shares,
 };
 use crate::simd::Level;
 
@@ -49,7 +50,7 @@ pub const SUM_PLANES: usize = 2 * MAX_SUMS + 1;
 /// use may not be initialised: accumulators are read and written through pointers, plane by plane.
 pub type Accumulator = [Plane; SUM_PLANES];
 
-/// What is known of the rows in a block: lane by lane, or the same in all lanes for one row.
+/// What is known of the rows of a group, lane by lane.
 #[derive(Clone, Copy)]
 #[repr(C, align(64))]
 pub struct Group<T> {
@@ -60,10 +61,6 @@ pub struct Group<T> {
     pub rounded: [Lanes<T>; 2],
     /// [`Finished::value`](super::functions::Finished).
     pub value: Lanes<T>,
-    /// [`Finished::special`](super::functions::Finished).
-    pub special: Lanes<T>,
-    /// How many elements were counted.
-    pub count: Lanes<f64>,
     /// Whether the maximum and all constants are finite; if not, the results are NaN.
     pub valid: Lanes<bool>,
     /// 1, or -1 for a function of `-x`; and what results are multiplied by then.
@@ -79,12 +76,16 @@ impl<T: RowNumber> Group<T> {
             constants: [[Plane::ZERO; 2]; MAX_SUMS],
             rounded: [[T::ZERO; LANES]; 2],
             value: [T::NAN; LANES],
-            special: [T::INFINITY; LANES],
-            count: [0.0; LANES],
             valid: [false; LANES],
             sign,
             result_signs,
         }
+    }
+
+    /// Makes all lanes know what the first does before the sums.
+    pub fn spread(&mut self) {
+        self.maximum = [self.maximum[0]; LANES];
+        self.reference = self.reference.map(|reference| [reference[0]; LANES]);
     }
 
     #[inline(always)]
@@ -104,15 +105,26 @@ impl<T: RowNumber> Group<T> {
     }
 }
 
-/// The blocks of an operand: 16 elements at `pointer + j stride`, for block `j`.
+/// The blocks of an operand: 16 elements at `pointer + j stride`, for block `j` of the first row.
 #[derive(Clone, Copy)]
 pub struct Blocks<T> {
     pub pointer: *mut T,
     pub stride: isize,
+    /// Bytes from one row to the next.
+    pub row_stride: isize,
 }
 
 impl<T: RowNumber> Blocks<T> {
-    pub const NONE: Blocks<T> = Blocks { pointer: core::ptr::null_mut(), stride: 0 };
+    pub const NONE: Blocks<T> = Blocks { pointer: core::ptr::null_mut(), stride: 0, row_stride: 0 };
+
+    /// The blocks of one row.
+    #[inline(always)]
+    pub fn of_row(self, row: usize) -> Blocks<T> {
+        Blocks {
+            pointer: self.pointer.wrapping_byte_offset(self.row_stride * row as isize),
+            ..self
+        }
+    }
 
     #[inline(always)]
     pub fn at(self, block: usize) -> *mut T {
@@ -136,8 +148,8 @@ impl<T: RowNumber> Blocks<T> {
     }
 }
 
-/// Consecutive blocks of every operand. The last block of a row, when short, is a part of its own,
-/// padded and somewhere else.
+/// Consecutive blocks of every operand, as many for each row. The last block of a row, when short, is
+/// a part of its own, padded and somewhere else.
 #[derive(Clone, Copy)]
 pub struct Part<T> {
     pub blocks: usize,
@@ -154,6 +166,51 @@ impl<T: RowNumber> Part<T> {
         results: [Blocks::NONE; MAX_RESULTS],
         ahead: 0,
     };
+
+    /// Whole runs from a block on, each like a row.
+    pub fn runs(&self, block: usize) -> Part<T> {
+        let runs = |blocks: Blocks<T>| Blocks {
+            pointer: blocks.at(block),
+            row_stride: (RUN / LANES * size_of::<T>()) as isize * blocks.stride,
+            ..blocks
+        };
+        let (operands, results) = (self.operands.map(runs), self.results.map(runs));
+        Part { blocks: RUN / LANES, operands, results, ..*self }
+    }
+
+    /// The part of one row.
+    #[inline(always)]
+    fn of_row(&self, row: usize) -> Part<T> {
+        Part {
+            operands: self.operands.map(|blocks| blocks.of_row(row)),
+            results: self.results.map(|blocks| blocks.of_row(row)),
+            ..*self
+        }
+    }
+
+    /// Has what comes next fetched while a block is computed: all in the heavier pass, or in both
+    /// where neither is. From x the sums are the heavier one, with their exponentials.
+    #[inline(always)]
+    fn fetch<F: RowFunction>(&self, block: usize, summing: bool) {
+        for line in 0..LANES * size_of::<T>() / 64 {
+            let (line, ahead) = (64 * line as isize, self.ahead + 64 * line as isize);
+            for k in 0..MAX_OPERANDS {
+                let read = k < F::GRADIENTS || k == MAX_GRADIENTS;
+                let when = !F::OF_OUTPUT || k == MAX_GRADIENTS && F::NEEDS_MAXIMUM;
+                if read && when == summing && self.ahead != 0 {
+                    prefetch(self.operands[k].at(block).wrapping_byte_offset(ahead));
+                }
+            }
+            for k in 0..F::RESULTS {
+                let result = self.results[k].at(block);
+                if F::OF_OUTPUT && !summing && self.ahead != 0 {
+                    prefetch(result.wrapping_byte_offset(ahead));
+                } else if !F::OF_OUTPUT && !F::KEEPS_IN_RESULT && summing {
+                    prefetch(result.wrapping_byte_offset(line));
+                }
+            }
+        }
+    }
 
     /// The operands of a function in a block.
     ///
@@ -179,8 +236,8 @@ pub enum Kept {
     Nowhere,
     /// Rounded, in the place of the first result.
     InResult,
-    /// In planes.
-    InPlanes(*mut Plane),
+    /// In planes, or rounded where the function says so.
+    InPlanes(*mut u8),
 }
 
 /// How the sums of a function are laid out in an accumulator.
@@ -190,22 +247,27 @@ pub struct Layout {
     pub counts: bool,
 }
 
-/// Raises the maximum of each lane to that of x; where `spread`, then to that of all lanes.
-pub type Maximum<T> = unsafe fn(parts: &[Part<T>], group: &mut Group<T>, spread: bool);
-/// The number of the first block where x is the maximum, for each lane; unchanged where none is.
-pub type Find<T> = unsafe fn(part: &Part<T>, group: &Group<T>, found: &mut Lanes<T>);
-/// Adds the terms to one accumulator, or to 16, block `j` to `j mod 16`; where `fresh`, to zero
-/// instead of what they hold.
-pub type Sums<T> =
-    unsafe fn(parts: &[Part<T>], &Group<T>, Kept, accumulators: *mut Accumulator, fresh: bool);
+/// Raises the maximum of each row to that of x.
+pub type Maximum<T> = unsafe fn(parts: &[Part<T>], rows: usize, group: &mut Group<T>);
+/// The number of the first element where x is the maximum, for each row; unchanged where none is.
+pub type Find<T> =
+    unsafe fn(parts: &[Part<T>], rows: usize, group: &Group<T>, found: &mut Lanes<T>);
+/// Adds the terms to 16 accumulators, those of element `j` to the one of `j mod 16`; where `fresh`,
+/// to zero instead of what they hold. Rows that come one after the other are whole runs, and fresh.
+pub type Sums<T> = unsafe fn(
+    parts: &[Part<T>],
+    rows: usize,
+    group: &Group<T>,
+    kept: Kept,
+    accumulators: *mut Accumulator,
+    fresh: bool,
+);
 /// The sum of the first `used` accumulators, left in the first.
 pub type Fold = unsafe fn(Layout, accumulators: *mut Accumulator, used: usize);
-/// The sum of the lanes of an accumulator, left in all of them.
-pub type FoldLanes = unsafe fn(Layout, total: *mut Accumulator);
 /// The constants of the group from its sums, lane by lane.
 pub type Finish<T> = unsafe fn(total: *const Accumulator, group: &mut Group<T>);
 /// The results.
-pub type Results<T> = unsafe fn(parts: &[Part<T>], group: &Group<T>, kept: Kept);
+pub type Results<T> = unsafe fn(parts: &[Part<T>], rows: usize, group: &Group<T>, kept: Kept);
 /// The shares `S_k` of x, in planes, and the diagonal of the Jacobian as the result.
 pub type Diagonal<T> = unsafe fn(parts: &[Part<T>], group: &Group<T>, shares: *mut Plane);
 /// One row of the Jacobian as the result, from its share and those of the columns.
@@ -216,24 +278,23 @@ pub type Entries<T> = unsafe fn(parts: &[Part<T>], row: [f64; 2], columns: *cons
 /// otherwise.
 #[derive(Clone, Copy)]
 pub struct RowKernels<T> {
-    pub common: CommonKernels<T>,
-    /// With one accumulator.
-    pub sums: Sums<T>,
-    /// With 16 accumulators.
-    pub sums_of_rows: Sums<T>,
+    pub fold: Fold,
     pub finish: Finish<T>,
-    pub results: Results<T>,
+    /// For rows one after the other.
+    pub along: Passes<T>,
+    /// For blocks across 16 rows.
+    pub across: Passes<T>,
+    /// Bytes of the weights kept of a block.
+    pub kept_bytes: usize,
 }
 
-/// The loops that all functions share.
+/// The loops over the elements.
 #[derive(Clone, Copy)]
-pub struct CommonKernels<T> {
+pub struct Passes<T> {
     pub maximum: Maximum<T>,
     pub find: Find<T>,
-    pub fold: Fold,
-    pub fold_lanes: FoldLanes,
-    /// Planes of a weight.
-    pub planes: usize,
+    pub sums: Sums<T>,
+    pub results: Results<T>,
 }
 
 /// The loops a Jacobian has besides those of its sums.
@@ -244,51 +305,98 @@ pub struct JacobianKernels<T> {
 }
 
 #[inline(always)]
-unsafe fn maximum<T: RowNumber>(parts: &[Part<T>], group: &mut Group<T>, spread: bool) {
+unsafe fn maximum<T: RowNumber, const ACROSS: bool>(
+    parts: &[Part<T>],
+    rows: usize,
+    group: &mut Group<T>,
+) {
     let sign = group.sign;
-    let mut highest = group.maximum;
-    for part in parts {
-        for block in 0..part.blocks {
-            // SAFETY: passed on from the caller.
-            let values = unsafe { part.operands[MAX_GRADIENTS].load(block) };
-            for lane in 0..LANES {
-                // A NaN is no maximum.
-                let argument = values[lane] * sign;
-                highest[lane] = T::select(argument > highest[lane], argument, highest[lane]);
+    // A NaN is no maximum.
+    let higher = |a: T, b: T| T::select(b > a, b, a);
+    for row in 0..rows {
+        let mut highest = if ACROSS { group.maximum } else { [group.maximum[row]; LANES] };
+        // Two chains: one alone would wait for itself.
+        let mut second = highest;
+        for part in parts {
+            let x = part.operands[MAX_GRADIENTS].of_row(row);
+            for block in 0..part.blocks / 2 {
+                // SAFETY: passed on from the caller.
+                let (first, next) = unsafe { (x.load(2 * block), x.load(2 * block + 1)) };
+                for lane in 0..LANES {
+                    highest[lane] = higher(highest[lane], first[lane] * sign);
+                    second[lane] = higher(second[lane], next[lane] * sign);
+                }
+            }
+            if part.blocks % 2 == 1 {
+                // SAFETY: passed on from the caller.
+                let values = unsafe { x.load(part.blocks - 1) };
+                for lane in 0..LANES {
+                    highest[lane] = higher(highest[lane], values[lane] * sign);
+                }
             }
         }
-    }
-    if spread {
-        let higher = |a: T, b: T| T::select(b > a, b, a);
-        let eight: [T; 8] = core::array::from_fn(|i| higher(highest[i], highest[i + 8]));
-        let four: [T; 4] = core::array::from_fn(|i| higher(eight[i], eight[i + 4]));
-        let two = [higher(four[0], four[2]), higher(four[1], four[3])];
-        highest = [higher(two[0], two[1]); LANES];
-    }
-    group.maximum = highest;
-}
-
-#[inline(always)]
-unsafe fn find<T: RowNumber>(part: &Part<T>, group: &Group<T>, found: &mut Lanes<T>) {
-    let (sign, maximum) = (group.sign, group.maximum);
-    let mut first = *found;
-    for back in 0..part.blocks {
-        let block = part.blocks - 1 - back;
-        // SAFETY: passed on from the caller.
-        let values = unsafe { part.operands[MAX_GRADIENTS].load(block) };
-        let number = T::literal(block as f64);
         for lane in 0..LANES {
-            // A NaN equals nothing.
-            first[lane] = T::select(values[lane] * sign == maximum[lane], number, first[lane]);
+            highest[lane] = higher(highest[lane], second[lane]);
+        }
+        if ACROSS {
+            group.maximum = highest;
+        } else {
+            let eight: [T; 8] = core::array::from_fn(|i| higher(highest[i], highest[i + 8]));
+            let four: [T; 4] = core::array::from_fn(|i| higher(eight[i], eight[i + 4]));
+            group.maximum[row] = higher(higher(four[0], four[2]), higher(four[1], four[3]));
         }
     }
-    *found = first;
 }
 
 #[inline(always)]
-fn element<T: RowNumber>(values: &[Lanes<T>; MAX_OPERANDS], lane: usize, sign: T) -> Element<T> {
+unsafe fn find<T: RowNumber, const ACROSS: bool>(
+    parts: &[Part<T>],
+    rows: usize,
+    group: &Group<T>,
+    found: &mut Lanes<T>,
+) {
+    let sign = group.sign;
+    for row in 0..rows {
+        let maximum = if ACROSS { group.maximum } else { [group.maximum[row]; LANES] };
+        let mut first = if ACROSS { *found } else { [T::INFINITY; LANES] };
+        // From the end, so that the first stays.
+        let mut number = parts.iter().map(|part| part.blocks).sum::<usize>();
+        for part in parts.iter().rev() {
+            let x = part.operands[MAX_GRADIENTS].of_row(row);
+            for back in 0..part.blocks {
+                number -= 1;
+                // SAFETY: passed on from the caller.
+                let values = unsafe { x.load(part.blocks - 1 - back) };
+                let number = T::literal(number as f64);
+                for lane in 0..LANES {
+                    // A NaN equals nothing.
+                    let here = values[lane] * sign == maximum[lane];
+                    first[lane] = T::select(here, number, first[lane]);
+                }
+            }
+        }
+        if ACROSS {
+            *found = first;
+            continue;
+        }
+        let mut least = T::INFINITY;
+        for lane in 0..LANES {
+            let element = first[lane] * T::literal(LANES as f64) + T::literal(lane as f64);
+            least = T::select(element < least, element, least);
+        }
+        found[row] = T::select(least < T::INFINITY, least, found[row]);
+    }
+}
+
+#[inline(always)]
+fn element<F: RowFunction, T: RowNumber>(
+    values: &[Lanes<T>; MAX_OPERANDS],
+    lane: usize,
+    group: &Group<T>,
+) -> Element<T> {
     let [first, second, x] = values;
-    Element { gradients: [first[lane], second[lane]], x: x[lane] * sign }
+    let x = if F::OF_OUTPUT { x[lane] } else { x[lane] * group.sign };
+    Element { gradients: [first[lane], second[lane]], x }
 }
 
 /// Has a cache line fetched; the address need not be one.
@@ -304,88 +412,84 @@ pub fn prefetch<T>(address: *const T) {
 }
 
 #[inline(always)]
-unsafe fn sums<F: RowFunction, T: RowNumber, const ROWS: bool>(
+unsafe fn sums<F: RowFunction, T: RowNumber, const ACROSS: bool>(
     parts: &[Part<T>],
+    rows: usize,
     group: &Group<T>,
     kept: Kept,
     accumulators: *mut Accumulator,
     fresh: bool,
 ) {
-    let mut total = [Plane::ZERO; SUM_PLANES];
-    if !ROWS && !fresh {
-        // SAFETY: there is one accumulator.
-        unsafe { read(F::LAYOUT, T::Extended::PLANES, accumulators, &mut total) };
-    }
     let mut number = 0;
-    for part in parts {
-        for block in 0..part.blocks {
-            // SAFETY: passed on from the caller.
-            let values = unsafe { part.load::<F>(block) };
-            if !ROWS {
-                // What comes next is fetched while this is computed.
-                for line in 0..LANES * size_of::<T>() / 64 {
-                    for k in 0..MAX_OPERANDS {
-                        if (k < F::GRADIENTS || k == MAX_GRADIENTS) && part.ahead != 0 {
-                            let ahead = part.ahead + 64 * line as isize;
-                            prefetch(part.operands[k].at(block).wrapping_byte_offset(ahead));
+    for row in 0..rows {
+        let known = group.lane(row);
+        let mut total = [Plane::ZERO; SUM_PLANES];
+        for part in parts {
+            let part = &part.of_row(row);
+            for block in 0..part.blocks {
+                // SAFETY: passed on from the caller.
+                let values = unsafe { part.load::<F>(block) };
+                if !ACROSS {
+                    part.fetch::<F>(block, true);
+                }
+                let accumulator = accumulators.wrapping_add(number % LANES);
+                if ACROSS {
+                    total = [Plane::ZERO; SUM_PLANES];
+                    if !fresh || number >= LANES {
+                        // SAFETY: there are as many accumulators as lanes.
+                        unsafe { read(F::LAYOUT, T::Extended::PLANES, accumulator, &mut total) };
+                    }
+                }
+                let mut weights = [Plane::ZERO; 2];
+                let mut rounded = [T::ZERO; LANES];
+                for lane in 0..LANES {
+                    let row = if ACROSS { group.lane(lane) } else { known };
+                    let element = element::<F, T>(&values, lane, group);
+                    let weight = F::weight(element.x, &row);
+                    if F::KEEPS_IN_RESULT {
+                        rounded[lane] = weight.nearest();
+                    } else {
+                        put::<T>(&mut weights, lane, weight);
+                    }
+                    let terms = F::terms(&element, weight, &row);
+                    for k in 0..F::LAYOUT.sums {
+                        let sum = pair::<T>(&total, k, lane).sum(terms[k]);
+                        put::<T>(&mut total[2 * k..], lane, sum);
+                    }
+                    if F::LAYOUT.counts {
+                        let one = if element.x == row.maximum { 1.0 } else { 0.0 };
+                        total[2 * MAX_SUMS].0[lane] += one;
+                    }
+                }
+                // SAFETY: there is room for each block's weights, and for as many accumulators as
+                // lanes.
+                unsafe {
+                    match kept {
+                        Kept::InResult if F::KEEPS_IN_RESULT => {
+                            part.results[0].store(block, rounded);
                         }
+                        Kept::InPlanes(kept) if F::KEEPS_IN_RESULT => {
+                            *kept.cast::<Lanes<T>>().add(number) = rounded;
+                        }
+                        Kept::InPlanes(kept) if F::WEIGHTED => {
+                            for plane in 0..T::Extended::PLANES {
+                                *kept.cast::<Plane>().add(T::Extended::PLANES * number + plane) =
+                                    weights[plane];
+                            }
+                        }
+                        _ => {}
                     }
-                    if !F::KEEPS_IN_RESULT && F::RESULTS > 0 {
-                        let offset = 64 * line as isize;
-                        prefetch(part.results[0].at(block).wrapping_byte_offset(offset));
-                    }
-                }
-            }
-            let accumulator = accumulators.wrapping_add(number % LANES);
-            if ROWS {
-                total = [Plane::ZERO; SUM_PLANES];
-                if !fresh || number >= LANES {
-                    // SAFETY: there are as many accumulators as lanes.
-                    unsafe { read(F::LAYOUT, T::Extended::PLANES, accumulator, &mut total) };
-                }
-            }
-            let mut weights = [Plane::ZERO; 2];
-            let mut rounded = [T::ZERO; LANES];
-            for lane in 0..LANES {
-                let row = group.lane(if ROWS { lane } else { 0 });
-                let element = element::<T>(&values, lane, group.sign);
-                let weight = F::weight(element.x, &row);
-                if F::KEEPS_IN_RESULT {
-                    rounded[lane] = weight.nearest();
-                } else {
-                    put::<T>(&mut weights, lane, weight);
-                }
-                let terms = F::terms(&element, weight, &row);
-                for k in 0..F::LAYOUT.sums {
-                    let sum = pair::<T>(&total, k, lane).sum(terms[k]);
-                    put::<T>(&mut total[2 * k..], lane, sum);
-                }
-                if F::LAYOUT.counts {
-                    let one = if F::counts(element.x, &row) { 1.0 } else { 0.0 };
-                    total[2 * MAX_SUMS].0[lane] += one;
-                }
-            }
-            // SAFETY: there are planes for each block's weights, and as many accumulators as lanes.
-            unsafe {
-                if F::KEEPS_IN_RESULT {
-                    if kept == Kept::InResult {
-                        part.results[0].store(block, rounded);
-                    }
-                } else if let (true, Kept::InPlanes(kept)) = (F::WEIGHTED, kept) {
-                    for plane in 0..T::Extended::PLANES {
-                        *kept.add(T::Extended::PLANES * number + plane) = weights[plane];
+                    if ACROSS {
+                        write(F::LAYOUT, T::Extended::PLANES, accumulator, &total);
                     }
                 }
-                if ROWS {
-                    write(F::LAYOUT, T::Extended::PLANES, accumulator, &total);
-                }
+                number += 1;
             }
-            number += 1;
         }
-    }
-    if !ROWS {
-        // SAFETY: there is one accumulator.
-        unsafe { write(F::LAYOUT, T::Extended::PLANES, accumulators, &total) };
+        if !ACROSS {
+            // SAFETY: there are as many accumulators as lanes.
+            unsafe { lay_across(F::LAYOUT, T::Extended::PLANES, &total, row, accumulators) };
+        }
     }
 }
 
@@ -438,6 +542,36 @@ unsafe fn write(layout: Layout, planes: usize, to: *mut Accumulator, from: &Accu
     }
 }
 
+/// Writes the lanes of a row's sums to the row's lane of 16 accumulators.
+///
+/// # Safety
+/// There are 16 accumulators.
+#[inline(always)]
+unsafe fn lay_across(
+    layout: Layout,
+    planes: usize,
+    from: &Accumulator,
+    row: usize,
+    accumulators: *mut Accumulator,
+) {
+    for lane in 0..LANES {
+        for k in 0..MAX_SUMS {
+            for plane in 0..if k < layout.sums { planes } else { 0 } {
+                // SAFETY: passed on from the caller.
+                unsafe {
+                    (*accumulators.add(lane))[2 * k + plane].0[row] = from[2 * k + plane].0[lane];
+                }
+            }
+        }
+        if layout.counts {
+            // SAFETY: passed on from the caller.
+            unsafe {
+                (*accumulators.add(lane))[2 * MAX_SUMS].0[row] = from[2 * MAX_SUMS].0[lane];
+            }
+        }
+    }
+}
+
 #[inline(always)]
 unsafe fn fold<T: RowNumber>(layout: Layout, accumulators: *mut Accumulator, used: usize) {
     for half in [8, 4, 2, 1] {
@@ -476,45 +610,6 @@ unsafe fn fold<T: RowNumber>(layout: Layout, accumulators: *mut Accumulator, use
 }
 
 #[inline(always)]
-unsafe fn fold_lanes<T: RowNumber>(layout: Layout, total: *mut Accumulator) {
-    for k in 0..layout.sums {
-        let mut planes = [Plane::ZERO; 2];
-        // SAFETY: passed on from the caller: the planes of sums are initialised.
-        unsafe {
-            for plane in 0..T::Extended::PLANES {
-                planes[plane] = (*total)[2 * k + plane];
-            }
-            let lanes: Lanes<[f64; 2]> =
-                core::array::from_fn(|lane| [planes[0].0[lane], planes[1].0[lane]]);
-            let eight: [_; 8] = halve::<T, 16, 8>(lanes);
-            let four: [_; 4] = halve::<T, 8, 4>(eight);
-            let [sum] = halve::<T, 2, 1>(halve::<T, 4, 2>(four));
-            for plane in 0..T::Extended::PLANES {
-                (*total)[2 * k + plane].0 = [sum[plane]; LANES];
-            }
-        }
-    }
-    if layout.counts {
-        // SAFETY: passed on from the caller. Exact in any order.
-        unsafe {
-            let count = &mut (*total)[2 * MAX_SUMS].0;
-            *count = [count.iter().sum(); LANES];
-        }
-    }
-}
-
-/// The sums of each number and the one half a length further.
-#[inline(always)]
-fn halve<T: RowNumber, const N: usize, const HALF: usize>(
-    numbers: [[f64; 2]; N],
-) -> [[f64; 2]; HALF] {
-    core::array::from_fn(|i| {
-        let [a, b] = [numbers[i], numbers[i + HALF]].map(T::Extended::from_planes);
-        a.sum(b).to_planes()
-    })
-}
-
-#[inline(always)]
 unsafe fn finish<F: RowFunction, T: RowNumber>(total: *const Accumulator, group: &mut Group<T>) {
     let (maximum, [first, second]) = (group.maximum, group.reference);
     let mut total_sums = [Plane::ZERO; SUM_PLANES];
@@ -541,78 +636,96 @@ unsafe fn finish<F: RowFunction, T: RowNumber>(total: *const Accumulator, group:
         group.rounded[0][lane] = rounded;
         group.rounded[1][lane] = first.minus(T::Extended::of(rounded)).nearest();
         group.value[lane] = finished.value;
-        group.special[lane] = finished.special;
-        group.count[lane] = total_sums[2 * MAX_SUMS].0[lane];
         group.valid[lane] = valid;
-    }
-    let later = F::PATCHED && F::REFERENCE == Reference::FirstUnlessOutweighed;
-    // The maximum is known where elements outweigh the others.
-    if later && maximum.iter().any(|&maximum| maximum > -T::INFINITY) {
-        for lane in 0..LANES {
-            let [value, special] = F::patch(&group.lane(lane));
-            let counted = group.count[lane] > 0.0;
-            group.value[lane] = value;
-            group.special[lane] = T::select(counted, special, T::INFINITY);
-        }
     }
 }
 
 #[inline(always)]
-unsafe fn results<F: RowFunction, T: RowNumber>(parts: &[Part<T>], group: &Group<T>, kept: Kept) {
+unsafe fn results<F: RowFunction, T: RowNumber, const ACROSS: bool>(
+    parts: &[Part<T>],
+    rows: usize,
+    group: &Group<T>,
+    kept: Kept,
+) {
     let mut number = 0;
-    for part in parts {
-        for block in 0..part.blocks {
-            // SAFETY: passed on from the caller; planes were kept for each block.
-            let (values, mut weights, mut rounded, known) = unsafe {
+    for row in 0..rows {
+        let known_row = group.lane(row);
+        for part in parts {
+            let part = &part.of_row(row);
+            for block in 0..part.blocks {
+                if !ACROSS && F::OF_OUTPUT {
+                    part.fetch::<F>(block, false);
+                }
                 let mut weights = [Plane::ZERO; 2];
                 let mut rounded = [T::ZERO; LANES];
-                let mut known = false;
-                if F::KEEPS_IN_RESULT {
-                    if kept == Kept::InResult {
-                        rounded = part.results[0].load(block);
-                        known = true;
+                let mut known = true;
+                // SAFETY: passed on from the caller; weights were kept of each block.
+                let values = unsafe {
+                    match kept {
+                        Kept::InResult if F::KEEPS_IN_RESULT => {
+                            rounded = part.results[0].load(block);
+                        }
+                        Kept::InPlanes(kept) if F::KEEPS_IN_RESULT => {
+                            rounded = *kept.cast::<Lanes<T>>().add(number);
+                        }
+                        Kept::InPlanes(kept) if F::WEIGHTED => {
+                            for plane in 0..T::Extended::PLANES {
+                                weights[plane] =
+                                    *kept.cast::<Plane>().add(T::Extended::PLANES * number + plane);
+                            }
+                        }
+                        _ => known = false,
                     }
-                } else if let (true, Kept::InPlanes(kept)) = (F::WEIGHTED, kept) {
-                    for plane in 0..T::Extended::PLANES {
-                        weights[plane] = *kept.add(T::Extended::PLANES * number + plane);
-                    }
-                    known = true;
-                }
-                (part.load::<F>(block), weights, rounded, known)
-            };
-            if !known {
-                for lane in 0..LANES {
-                    let x = values[MAX_GRADIENTS][lane] * group.sign;
-                    let weight = F::weight(x, &group.lane(lane));
-                    if F::KEEPS_IN_RESULT {
-                        rounded[lane] = weight.nearest();
-                    } else {
-                        put::<T>(&mut weights, lane, weight);
-                    }
-                }
-            }
-            let mut results = [[T::ZERO; LANES]; MAX_RESULTS];
-            for lane in 0..LANES {
-                let element = element::<T>(&values, lane, group.sign);
-                let weight = if F::KEEPS_IN_RESULT {
-                    T::Extended::of(rounded[lane])
-                } else {
-                    T::Extended::from_planes([weights[0].0[lane], weights[1].0[lane]])
+                    part.load::<F>(block)
                 };
-                let mut values = F::results(&element, weight, &group.lane(lane));
-                if F::PATCHED {
-                    let special = element.x >= group.special[lane];
-                    values[0] = T::select(special, group.value[lane], values[0]);
+                let row = |lane| if ACROSS { group.lane(lane) } else { known_row };
+                if !known {
+                    for lane in 0..LANES {
+                        let x = values[MAX_GRADIENTS][lane] * group.sign;
+                        let weight = F::weight(x, &row(lane));
+                        if F::KEEPS_IN_RESULT {
+                            rounded[lane] = weight.nearest();
+                        } else {
+                            put::<T>(&mut weights, lane, weight);
+                        }
+                    }
+                }
+                let mut results = [[T::ZERO; LANES]; MAX_RESULTS];
+                for lane in 0..LANES {
+                    let element = element::<F, T>(&values, lane, group);
+                    let weight = if F::KEEPS_IN_RESULT {
+                        T::Extended::of(rounded[lane])
+                    } else {
+                        T::Extended::from_planes([weights[0].0[lane], weights[1].0[lane]])
+                    };
+                    let values = F::results(&element, weight, &row(lane));
+                    for k in 0..F::RESULTS {
+                        results[k][lane] = values[k];
+                    }
+                }
+                if F::OUTWEIGHING {
+                    let outweighs: Lanes<bool> = core::array::from_fn(|lane| {
+                        F::outweighs(element::<F, T>(&values, lane, group).x, &row(lane))
+                    });
+                    if outweighs.iter().any(|&outweighs| outweighs) {
+                        for lane in 0..LANES {
+                            let element = element::<F, T>(&values, lane, group);
+                            let value = F::outweighing(&element, &row(lane));
+                            results[0][lane] = T::select(outweighs[lane], value, results[0][lane]);
+                        }
+                    }
                 }
                 for k in 0..F::RESULTS {
-                    results[k][lane] = values[k] * group.result_signs[k];
+                    for lane in 0..if F::ODD[k] { LANES } else { 0 } {
+                        results[k][lane] = results[k][lane] * group.result_signs[k];
+                    }
                 }
+                for k in 0..F::RESULTS {
+                    // SAFETY: passed on from the caller.
+                    unsafe { part.results[k].store(block, results[k]) };
+                }
+                number += 1;
             }
-            for k in 0..F::RESULTS {
-                // SAFETY: passed on from the caller.
-                unsafe { part.results[k].store(block, results[k]) };
-            }
-            number += 1;
         }
     }
 }
@@ -623,6 +736,7 @@ unsafe fn diagonal<J: Jacobian, T: RowNumber>(
     group: &Group<T>,
     columns: *mut Plane,
 ) {
+    let row = group.lane(0);
     let mut number = 0;
     for part in parts {
         for block in 0..part.blocks {
@@ -631,7 +745,6 @@ unsafe fn diagonal<J: Jacobian, T: RowNumber>(
             let mut planes = [Plane::ZERO; 2];
             let mut results = [T::ZERO; LANES];
             for lane in 0..LANES {
-                let row = group.lane(lane);
                 let x = values[lane] * group.sign;
                 let [share, rest] = shares(x, Shares::weight(x, &row), &row);
                 put::<T>(&mut planes, lane, share);
@@ -684,27 +797,39 @@ macro_rules! level {
             /// # Safety
             /// As [`RowKernels`], like all of these.
             $(#[$feature])?
-            unsafe fn maximum<T: RowNumber>(parts: &[Part<T>], group: &mut Group<T>, spread: bool) {
-                // SAFETY: passed on from the caller, like all of these.
-                unsafe { super::maximum::<T>(parts, group, spread) }
-            }
-
-            $(#[$feature])?
-            unsafe fn find<T: RowNumber>(part: &Part<T>, group: &Group<T>, found: &mut Lanes<T>) {
-                // SAFETY: see above.
-                unsafe { super::find::<T>(part, group, found) }
-            }
-
-            $(#[$feature])?
-            unsafe fn sums<F: RowFunction, T: RowNumber, const ROWS: bool>(
+            unsafe fn maximum<T: RowNumber, const ACROSS: bool>(
                 parts: &[Part<T>],
+                rows: usize,
+                group: &mut Group<T>,
+            ) {
+                // SAFETY: passed on from the caller, like all of these.
+                unsafe { super::maximum::<T, ACROSS>(parts, rows, group) }
+            }
+
+            $(#[$feature])?
+            unsafe fn find<T: RowNumber, const ACROSS: bool>(
+                parts: &[Part<T>],
+                rows: usize,
+                group: &Group<T>,
+                found: &mut Lanes<T>,
+            ) {
+                // SAFETY: see above.
+                unsafe { super::find::<T, ACROSS>(parts, rows, group, found) }
+            }
+
+            $(#[$feature])?
+            unsafe fn sums<F: RowFunction, T: RowNumber, const ACROSS: bool>(
+                parts: &[Part<T>],
+                rows: usize,
                 group: &Group<T>,
                 kept: Kept,
                 accumulators: *mut Accumulator,
                 fresh: bool,
             ) {
                 // SAFETY: see above.
-                unsafe { super::sums::<F, T, ROWS>(parts, group, kept, accumulators, fresh) }
+                unsafe {
+                    super::sums::<F, T, ACROSS>(parts, rows, group, kept, accumulators, fresh)
+                }
             }
 
             $(#[$feature])?
@@ -718,12 +843,6 @@ macro_rules! level {
             }
 
             $(#[$feature])?
-            unsafe fn fold_lanes<T: RowNumber>(layout: Layout, total: *mut Accumulator) {
-                // SAFETY: see above.
-                unsafe { super::fold_lanes::<T>(layout, total) }
-            }
-
-            $(#[$feature])?
             unsafe fn finish<F: RowFunction, T: RowNumber>(
                 total: *const Accumulator,
                 group: &mut Group<T>,
@@ -733,13 +852,14 @@ macro_rules! level {
             }
 
             $(#[$feature])?
-            unsafe fn results<F: RowFunction, T: RowNumber>(
+            unsafe fn results<F: RowFunction, T: RowNumber, const ACROSS: bool>(
                 parts: &[Part<T>],
+                rows: usize,
                 group: &Group<T>,
                 kept: Kept,
             ) {
                 // SAFETY: see above.
-                unsafe { super::results::<F, T>(parts, group, kept) }
+                unsafe { super::results::<F, T, ACROSS>(parts, rows, group, kept) }
             }
 
             $(#[$feature])?
@@ -762,19 +882,26 @@ macro_rules! level {
                 unsafe { super::entries::<J, T>(parts, row, columns) }
             }
 
+            fn passes<F: RowFunction, T: RowNumber, const ACROSS: bool>() -> Passes<T> {
+                Passes {
+                    maximum: maximum::<T, ACROSS>,
+                    find: find::<T, ACROSS>,
+                    sums: sums::<F, T, ACROSS>,
+                    results: results::<F, T, ACROSS>,
+                }
+            }
+
             pub fn row_kernels<F: RowFunction, T: RowNumber>() -> RowKernels<T> {
                 RowKernels {
-                    common: CommonKernels {
-                        maximum: maximum::<T>,
-                        find: find::<T>,
-                        fold: fold::<T>,
-                        fold_lanes: fold_lanes::<T>,
-                        planes: T::Extended::PLANES,
-                    },
-                    sums: sums::<F, T, false>,
-                    sums_of_rows: sums::<F, T, true>,
+                    fold: fold::<T>,
                     finish: finish::<F, T>,
-                    results: results::<F, T>,
+                    along: passes::<F, T, false>(),
+                    across: passes::<F, T, true>(),
+                    kept_bytes: if F::KEEPS_IN_RESULT {
+                        size_of::<Lanes<T>>()
+                    } else {
+                        T::Extended::PLANES * size_of::<Plane>()
+                    },
                 }
             }
 
