@@ -79,6 +79,7 @@ pub struct Projection<A, F>(PhantomData<(A, F)>);
 impl<A: Activation, F: Form> ElementFunction for Projection<A, F> {
     const INPUTS: usize = F::GRADIENTS + 1 + A::PARAMETERS;
     const OUTPUTS: usize = F::OUTPUTS;
+    const ARGUMENT: usize = F::GRADIENTS;
     #[inline(always)]
     fn apply<T: Number>(inputs: [T; MAX_INPUTS]) -> [T; MAX_OUTPUTS] {
         F::apply::<A, T>(inputs)

@@ -93,6 +93,7 @@ pub fn kernels<F: ElementFunction>(level: Level, native: bool) -> Kernels {
     Kernels {
         inputs: F::INPUTS,
         outputs: F::OUTPUTS,
+        argument: F::ARGUMENT,
         level,
         single: native.then(|| level.kernel::<F, f32>()),
         double: level.kernel::<F, f64>(),

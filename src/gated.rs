@@ -119,6 +119,7 @@ macro_rules! forms {
         impl<$A: Activation> ElementFunction for $name<$A> {
             const INPUTS: usize = <Self as Form>::OPERANDS.len();
             const OUTPUTS: usize = $outputs;
+            const ARGUMENT: usize = Self::INPUTS - 1; // the gate
             #[inline(always)]
             fn apply<$T: Number>([$($operand,)* ..]: [$T; MAX_INPUTS]) -> [$T; MAX_OUTPUTS] {
                 $result

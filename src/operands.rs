@@ -45,6 +45,8 @@ impl Storage {
 pub struct Kernels {
     pub inputs: usize,
     pub outputs: usize,
+    /// The operand the results are not linear in, but for parameters.
+    pub argument: usize,
     /// The instruction set the loops are compiled for.
     pub level: Level,
     /// `None` where float32 operands are computed in float64 and rounded once.
@@ -404,14 +406,14 @@ unsafe fn run_half<H: Half>(
     outputs: &[Operand],
     range: Range<usize>,
 ) {
-    let (double, half) = (kernels.double, PhantomData::<H>);
+    let (double, argument, half) = (kernels.double, kernels.argument, PhantomData::<H>);
     match kernels.single {
         Some(kernel) => {
-            kernels.level.run(HalfTask { kernel, double, inputs, outputs, range, half });
+            kernels.level.run(HalfTask { kernel, double, argument, inputs, outputs, range, half });
         }
         None => {
             let kernel = double;
-            kernels.level.run(HalfTask { kernel, double, inputs, outputs, range, half });
+            kernels.level.run(HalfTask { kernel, double, argument, inputs, outputs, range, half });
         }
     }
 }
@@ -421,6 +423,7 @@ unsafe fn run_half<H: Half>(
 struct HalfTask<'a, H, T> {
     kernel: Kernel<T>,
     double: Kernel<f64>,
+    argument: usize,
     inputs: &'a [Operand],
     outputs: &'a [Operand],
     range: Range<usize>,
@@ -501,40 +504,48 @@ impl<H: Half, T: Settling> HalfTask<'_, H, T> {
 
     /// A result half-way between two numbers of the format, moved to the side the exact one is on.
     ///
-    /// Near zero a function is `c x^p (1 + a x^q ...)`, and far out a line, with a deviation that
-    /// float64 cannot show: `silu(x) = x/2 + x^2/4` lies above the tie at `x/2`, and `x - tanh(x)`
-    /// above the one at `x - 1`. Nearer to 1 the deviation has the same sign and can be seen. A
-    /// product with a gradient scales exactly.
+    /// Near zero a function is `c x^p (1 + a x^q ...)`, and far out a line or a constant, with a
+    /// deviation that float64 cannot show: `silu(x) = x/2 + x^2/4` lies above the tie at `x/2`, and
+    /// `x - tanh(x)` above the one at `x - 1`. Nearer to 1 the deviation has the same sign and can be
+    /// seen. Other operands are factors, and a product scales exactly.
     fn off_the_tie(&self, point: &[f64; MAX_INPUTS], k: usize, result: f64) -> f64 {
         const NEAR: f64 = 1.0 / 256.0;
-        const FAR: f64 = 16.0;
-        let x = point[0].abs();
+        const FAR: f64 = 4.0;
+        let x = point[self.argument].abs();
         let between = (NEAR..FAR).contains(&x);
         if <f64 as Settling>::settles::<H>(result) || between || x == 0.0 || x.is_infinite() {
             return result;
         }
-        // A power of two that takes x to [NEAR/2, NEAR] or to [FAR/2, FAR].
-        let target = if x < NEAR { NEAR } else { FAR };
-        let scale = f64::from_bits((target / x).to_bits() & f64::INFINITY.to_bits());
-        let mut moved = *point;
-        moved[0] *= scale;
-        let seen = self.at(&moved)[k];
-        // From 8 on x - tanh(x) deviates by less than 2^-21, a line of another slope by more than
-        // 2^-9.
-        let (other, most) = if x < NEAR {
-            (result * scale * scale, 1.0 / 16.0)
-        } else {
-            (moved[0] + (result - point[0]), 1.0 / 65536.0)
-        };
-        // The product comes first: where it is exact, so is the tie.
-        for expected in [result * scale, other] {
-            let deviation = seen - expected;
-            if deviation.abs() < expected.abs() * most {
-                return match deviation {
-                    deviation if deviation > 0.0 => result.next_up(),
-                    deviation if deviation < 0.0 => result.next_down(),
-                    _ => result,
-                };
+        // Near zero a constant may have a visible slope, and its ties are exact then.
+        let mut further = *point;
+        further[self.argument] *= if x < NEAR { 0.5 } else { 2.0 };
+        let constant = self.at(&further)[k] == result;
+        // Where deviations show: those like e^-x up to 32, those like e^(-x^2 / 2) up to 8.
+        let targets: &[f64] = if x < NEAR { &[NEAR] } else { &[16.0, 32.0, 8.0] };
+        for target in targets {
+            // A power of two that takes x to the upper half of what is below the target.
+            let scale = f64::from_bits((target / x).to_bits() & f64::INFINITY.to_bits());
+            let mut moved = *point;
+            moved[self.argument] *= scale;
+            let seen = self.at(&moved)[k];
+            // From 4 on x - tanh(x) deviates by less than 2^-12, a line of another slope by more than
+            // 2^-9; and the float64 itself is an ulp off.
+            let (other, least, most) = if x < NEAR {
+                (result * scale * scale, 0.0, 1.0 / 16.0)
+            } else {
+                let line = moved[self.argument] + (result - point[self.argument]);
+                (line, 2.0 * f64::EPSILON, 1.0 / 8192.0)
+            };
+            // The product comes first: where it is exact, so is the tie.
+            let product = result * scale;
+            for expected in [product, if constant { result } else { product }, other] {
+                let (deviation, size) = (seen - expected, expected.abs());
+                if deviation.abs() < size * most {
+                    if deviation.abs() <= size * least {
+                        break;
+                    }
+                    return if deviation > 0.0 { result.next_up() } else { result.next_down() };
+                }
             }
         }
         result

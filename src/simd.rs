@@ -23,6 +23,8 @@ pub const MAX_OUTPUTS: usize = 3;
 pub trait ElementFunction: 'static {
     const INPUTS: usize;
     const OUTPUTS: usize;
+    /// The operand the results are not linear in, but for parameters.
+    const ARGUMENT: usize = 0;
     /// The results at one element; places beyond `INPUTS` and `OUTPUTS` are not read.
     fn apply<T: Number>(inputs: [T; MAX_INPUTS]) -> [T; MAX_OUTPUTS];
 }

@@ -121,6 +121,26 @@ def test_half_formats_are_rounded_from_float64(name: str, dtype: Any) -> None:
         check(got, lambda i, h=h: product(float(value[i]), h[i]), 0.5 + 1e-12, kind, value, gate)
 
 
+@pytest.mark.parametrize("dtype", [np.float16, ml_dtypes.bfloat16], ids=["float16", "bfloat16"])
+@pytest.mark.parametrize("name", NAMES)
+def test_ties_that_float64_cannot_tell_go_the_right_way(name: str, dtype: Any) -> None:
+    # Gates far out and near zero, where h is almost a line. Its product with a factor is almost a
+    # tie then, if both have half of the bits.
+    random = np.random.default_rng(7)
+    bits = (ml_dtypes.finfo(dtype).nmant + 3) // 2
+    value, grad, gate = random.integers(1 << (bits - 1), 1 << bits, (3, 1200)).astype(float)
+    gate[:600] = gate[:600] % 13 / 2 + (6 if name == "geglu" else 36)
+    gate[600:] *= 2.0 ** random.integers(-20, -15, 600)
+    value, grad, gate = value.astype(dtype), grad.astype(dtype), gate.astype(dtype)
+    unit = ag.get(name)
+    by_gate = unit.backward(grad, value, gate)[1]
+    for i, (u, v, g) in enumerate(zip(grad.tolist(), value.tolist(), gate, strict=True)):
+        wanted = product(v, exact(name, "value", g))
+        assert unit(value[i], g) == oracle.rounded(wanted, dtype), (v, g)
+        wanted = product(u, v, exact(name, "derivative", g))
+        assert by_gate[i] == oracle.rounded(wanted, dtype), (u, v, g)
+
+
 def test_a_shut_gate_passes_a_large_value() -> None:
     # h is below the smallest number; its product with the value is not.
     single = np.float32(1e38)
