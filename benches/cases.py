@@ -21,7 +21,13 @@ OUTPUT_FORMS = ("derivative_from_output", "backward_from_output")
 # The founding function: on a number, written as an empty shape, and on arrays.
 DERIVATIVES_SHAPES = ((), (1_000,), (1_000_000,), (10_000_000,))
 
-ROWS = ("softmax", "log_softmax")
+# Each with its forms besides the value.
+ROWS = {
+    "softmax": ("backward", "backward_from_output"),
+    "log_softmax": ("backward", "backward_from_output"),
+    "softmin": (),
+    "logsumexp": (),
+}
 # Shape and axis: short rows, rows that fit a cache, long rows, columns.
 ROWS_SHAPES = (
     ((1_000_000, 10), -1),
@@ -29,6 +35,10 @@ ROWS_SHAPES = (
     ((128, 32_768), -1),
     ((1_000, 10_000), 0),
 )
+
+# Two arrays of so many elements, the halves of one.
+GATED = ("glu", "swiglu", "geglu", "reglu")
+GATED_SIZES = (100, 30_000, 1_000_000)
 
 # What a parameter without a default is given.
 REQUIRED = {"prelu": {"a": 0.25}, "threshold": {"threshold": 0.1, "value": -0.5}}
@@ -41,7 +51,7 @@ QUICK = ("sigmoid", "tanh", "relu", "gelu", "silu", "mish", "exp", "erf", "deriv
 class Case:
     """One thing to compute."""
 
-    kind: str  # "element-wise", "derivatives" or "rows"
+    kind: str  # "element-wise", "derivatives", "rows" or "gated"
     function: str
     form: str
     dtype: str
@@ -66,6 +76,7 @@ class Case:
 class Filter:
     """Which cases are wanted; empty means all."""
 
+    kinds: Sequence[str] = ()
     functions: Sequence[str] = ()
     forms: Sequence[str] = ()
     dtypes: Sequence[str] = ()
@@ -73,7 +84,8 @@ class Filter:
 
     def admits(self, case: Case) -> bool:
         return (
-            (not self.functions or case.function in self.functions)
+            (not self.kinds or case.kind in self.kinds)
+            and (not self.functions or case.function in self.functions)
             and (not self.forms or case.form in self.forms)
             and (not self.dtypes or case.dtype in self.dtypes)
             and (not self.sizes or case.size in self.sizes or str(case.elements) in self.sizes)
@@ -108,10 +120,14 @@ def _all_cases() -> Iterator[Case]:
                         yield Case("element-wise", function, form, dtype, (size,))
     for shape, axis in ROWS_SHAPES:
         for dtype in FLOATS:
-            for function in ROWS:
-                for form in ("value", "backward", "backward_from_output"):
-                    if _has_row_form(function, form):
-                        yield Case("rows", function, form, dtype, shape, axis)
+            for function, forms in ROWS.items():
+                for form in ("value", *forms):
+                    yield Case("rows", function, form, dtype, shape, axis)
+    for size in GATED_SIZES:
+        for dtype in FLOATS:
+            for function in GATED:
+                for form in ("value", "backward"):
+                    yield Case("gated", function, form, dtype, (size,))
 
 
 def without_formula() -> list[str]:
@@ -119,15 +135,11 @@ def without_formula() -> list[str]:
     return [a.name for a in ag.activations("element-wise") if a.name not in FORMULAS]
 
 
-def _has_row_form(function: str, form: str) -> bool:
-    return hasattr(ag, function) and (form == "value" or hasattr(getattr(ag, function), form))
-
-
 def our_function(case: Case) -> Callable[..., Any]:
     """Return actgrad's function for a case."""
     if case.kind == "derivatives":
         return ag.derivatives
-    if case.kind == "rows":
+    if case.kind in ("rows", "gated"):
         function = getattr(ag, case.function)
         return function if case.form == "value" else getattr(function, case.form)
     activation = ag.get(case.function).bind(**REQUIRED.get(case.function, {}))
@@ -138,7 +150,7 @@ def our_function(case: Case) -> Callable[..., Any]:
 class Operands:
     """The arrays of a case; all libraries get the same ones."""
 
-    x: Any
+    x: Any  # for a gated unit both halves, the value first
     grad: np.ndarray
     y: np.ndarray
     out: Any  # one array, or a tuple of three for `derivatives`
@@ -155,6 +167,10 @@ def operands(case: Case) -> Operands:
             return Operands(0.5, np.empty(0), np.empty(0), None)
         x = _normal(case.shape, 0, 2.0, case.dtype)
         return Operands(x, x, x, tuple(np.empty_like(x) for _ in range(3)))
+    if case.kind == "gated":
+        (size,) = case.shape
+        x, grad = _normal((2 * size,), 0, 2.0, case.dtype), _normal((size,), 1, 1.0, case.dtype)
+        return Operands(x, grad, x, np.empty_like(x if case.form == "backward" else grad))
     if case.function == "logit":
         x = _probabilities(case.shape, case.dtype)
     else:
@@ -165,7 +181,16 @@ def operands(case: Case) -> Operands:
         keywords = {} if case.axis is None else {"axis": case.axis}
         value = Case(case.kind, case.function, "value", case.dtype, case.shape, case.axis)
         y = our_function(value)(x, **keywords)
-    return Operands(x, grad, y, np.empty(case.shape, dtype))
+    shape = case.shape
+    if case.function == "logsumexp":
+        shape = shape[1:] if case.axis == 0 else shape[:-1]
+    return Operands(x, grad, y, np.empty(shape, dtype))
+
+
+def halves(array: Any) -> dict[str, Any]:
+    """Return the halves of a gated unit's operand by their names in statements."""
+    middle = len(array) // 2
+    return {"v": array[:middle], "g": array[middle:]}
 
 
 def dtype_of(name: str) -> np.dtype[Any]:

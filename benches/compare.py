@@ -34,13 +34,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if options.report:
         return _report_again(options.report)
     functions, dtypes, sizes = options.function, options.dtype, options.size
-    if options.quick:
+    kinds = ["rows", "gated"] if options.rows else []
+    if options.quick and not options.rows:
         functions = functions or list(QUICK)
         dtypes = dtypes or ["float32", "float64"]
         sizes = sizes or ["scalar", "100", "30000", "1000000", "1000", "10000x1000"]
     seconds = options.seconds or (0.03 if options.quick else 0.2)
     # Only a run of everything gets the name of the one that is kept.
-    whole = not (functions or options.form or dtypes or sizes or options.peer or options.busy)
+    filters = (kinds, functions, options.form, dtypes, sizes, options.peer)
+    whole = not (any(filters) or options.busy)
     name = options.name or ("comparison" if whole else "partial")
 
     machine = {"date": datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC"), **describe()}
@@ -54,7 +56,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if missing := without_formula():
         machine["not compared"] = ", ".join(missing)
     orders = [
-        Order(chosen, seconds, options.peer, functions, options.form, dtypes, sizes)
+        Order(chosen, seconds, options.peer, kinds, functions, options.form, dtypes, sizes)
         for chosen in _cores(options.threads)
     ]
     rows: list[table.Row] = []
@@ -83,7 +85,8 @@ def _run(
 ) -> None:
     """Run a worker for each order; `machine`, `rows` and `failures` fill up on the way."""
     total = sum(
-        len(cases(Filter(o.functions, o.forms, o.dtypes, o.sizes), o.threads)) for o in orders
+        len(cases(Filter(o.kinds, o.functions, o.forms, o.dtypes, o.sizes), o.threads))
+        for o in orders
     )
     with tqdm(total=total, unit="cell", dynamic_ncols=True, smoothing=0.05) as progress:
         for order in orders:
@@ -170,6 +173,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     add = parser.add_argument
     add("--quick", action="store_true", help="few functions, sizes and samples: some minutes")
+    add("--rows", action="store_true", help="the softmax family and the gated units only")
     add("--function", type=listed, default=[], help="names of the catalogue, derivatives, softmax")
     add("--form", type=listed, default=[], help="value, derivative, backward, ..._from_output")
     add("--dtype", type=listed, default=[], help="float16, bfloat16, float32, float64")

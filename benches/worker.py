@@ -23,6 +23,7 @@ class Order:
     cores: Sequence[int]
     seconds: float
     peers: Sequence[str] = ()
+    kinds: Sequence[str] = ()
     functions: Sequence[str] = ()
     forms: Sequence[str] = ()
     dtypes: Sequence[str] = ()
@@ -60,7 +61,7 @@ def main() -> None:
 
     peers, absent = open_peers(order.threads, order.peers)
     _write({"peers": {peer.name: peer.version for peer in peers}, "absent": absent})
-    wanted = Filter(order.functions, order.forms, order.dtypes, order.sizes)
+    wanted = Filter(order.kinds, order.functions, order.forms, order.dtypes, order.sizes)
     for case in cases(wanted, order.threads):
         _write(_measured(case, peers, order))
 

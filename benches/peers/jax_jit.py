@@ -51,7 +51,18 @@ _FUNCTIONS: dict[str, Callable[..., Any]] = {
     "logit": jax.scipy.special.logit,
     "softmax": jax.nn.softmax,
     "log_softmax": jax.nn.log_softmax,
+    "softmin": lambda x, axis: jax.nn.softmax(-x, axis),
+    "logsumexp": jax.nn.logsumexp,
+    "glu": lambda x: jax.nn.glu(x),
+    "swiglu": lambda x: _gated(x, jax.nn.silu),
+    "geglu": lambda x: _gated(x, partial(jax.nn.gelu, approximate=False)),
+    "reglu": lambda x: _gated(x, jax.nn.relu),
 }
+
+
+def _gated(x: Any, gate: Callable[[Any], Any]) -> Any:
+    value, opened = jnp.split(x, 2)
+    return value * gate(opened)
 
 
 class JaxJit:

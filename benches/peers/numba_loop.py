@@ -31,11 +31,11 @@ class NumbaLoop:
         numba.set_num_threads(threads)
 
     def contenders(self, case: Case, operands: Operands) -> Sequence[Contender]:
-        if case.dtype not in FLOATS or case.kind == "derivatives":
+        if case.dtype not in FLOATS or case.kind in ("derivatives", "gated"):
             return []
         if case.kind == "rows":
             # Contiguous rows only: nobody writes the loop over columns.
-            if case.axis == 0:
+            if case.axis == 0 or case.function not in ("softmax", "log_softmax"):
                 return []
             kernel = _row_kernel(case.function, case.form, self.parallel)
             arrays = {"value": "x", "backward": "grad, x", "backward_from_output": "grad, y"}

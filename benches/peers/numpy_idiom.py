@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from benches.cases import Case, Operands
+from benches.cases import Case, Operands, halves
 from benches.formulas import FORMULAS, Formula
 from benches.peers import Contender
 
@@ -25,6 +25,10 @@ _DERIVATIVES = (
 _SOFTMAX = "e = exp(z - z.max(axis, keepdims=True)); "
 _LOG_SOFTMAX = "d = z - z.max(axis, keepdims=True); "
 _ROWS = {
+    ("softmin", "value"): "e = exp(z.min(axis, keepdims=True) - z); "
+    "divide(e, e.sum(axis, keepdims=True), out=out); del e",
+    ("logsumexp", "value"): "m = z.max(axis); "
+    "add(m, log(exp(z - z.max(axis, keepdims=True)).sum(axis)), out=out); del m",
     ("softmax", "value"): _SOFTMAX + "divide(e, e.sum(axis, keepdims=True), out=out); del e",
     ("softmax", "backward"): _SOFTMAX
     + "y = e / e.sum(axis, keepdims=True); "
@@ -39,6 +43,21 @@ _ROWS = {
     + "subtract(grad, y * grad.sum(axis, keepdims=True), out=out); del e, y",
     ("log_softmax", "backward_from_output"): (
         "subtract(grad, exp(y) * grad.sum(axis, keepdims=True), out=out)"
+    ),
+}
+
+
+# The activation of each gate, and its derivative.
+_GATES = {
+    "glu": ("s", "s * (1 - s)", "s = 1 / (1 + exp(-g)); "),
+    "swiglu": ("g * s", "s * (1 + g * (1 - s))", "s = 1 / (1 + exp(-g)); "),
+    "reglu": ("maximum(g, 0)", "(g > 0)", ""),
+}
+ERF_GATES = {
+    "geglu": (
+        "g * c",
+        "(c + g * (0.3989422804014327 * exp(-0.5 * g * g)))",
+        "c = 0.5 * (1 + erf(0.7071067811865476 * g)); ",
     ),
 }
 
@@ -59,7 +78,30 @@ class NumpyIdiom:
         if case.kind == "rows":
             statement = _ROWS[case.function, case.form]
             return [Contender(self.name, statement, row_names(case, operands, NUMPY))]
+        if case.kind == "gated":
+            return gated(self.name, case, operands, _GATES, NUMPY)
         return idiom(self.name, case, operands, FORMULAS, NUMPY)
+
+
+def gated(
+    peer: str,
+    case: Case,
+    operands: Operands,
+    gates: Mapping[str, tuple[str, str, str]],
+    functions: Mapping[str, Any],
+) -> list[Contender]:
+    """Return the statement of a gated unit, if it is among the gates."""
+    if case.function not in gates:
+        return []
+    value, derivative, shared = gates[case.function]
+    statement = f"{shared}multiply(v, {value}, out=out)"
+    names = {**functions, **halves(operands.x), "grad": operands.grad, "out": operands.out}
+    if case.form == "backward":
+        names |= {f"d{name}": half for name, half in halves(operands.out).items()}
+        statement = (
+            f"{shared}multiply(grad, {value}, out=dv); multiply(grad * v, {derivative}, out=dg)"
+        )
+    return [Contender(peer, statement, names)]
 
 
 def row_names(case: Case, operands: Operands, functions: Mapping[str, Any]) -> dict[str, Any]:

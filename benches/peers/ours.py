@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 
 import actgrad as ag
-from benches.cases import Case, Operands, our_function
+from benches.cases import Case, Operands, halves, our_function
 from benches.peers import Contender
 from benches.table import ONE_THREAD
 
@@ -24,7 +24,13 @@ class Ours:
     def contenders(self, case: Case, operands: Operands) -> Sequence[Contender]:
         names = {"f": our_function(case), **{k: operands[k] for k in ("x", "grad", "y", "out")}}
         as_array = np.asarray
-        if case.kind == "derivatives":
+        if case.kind == "gated":
+            names |= halves(operands.x)
+            statement = "f(v, g, out=out)"
+            if case.form == "backward":
+                names["halves"] = tuple(halves(operands.out).values())
+                statement = "f(grad, v, g, out=halves)"
+        elif case.kind == "derivatives":
             statement = "out = f(x, out=out)" if case.shape else "out = f(x)"
             as_array = _stacked
             if case.shape:

@@ -8,9 +8,9 @@ from scipy import special
 from benches.cases import FLOATS, Case, Operands
 from benches.formulas import SCIPY_FORMULAS
 from benches.peers import Contender
-from benches.peers.numpy_idiom import NUMPY, idiom, row_names
+from benches.peers.numpy_idiom import ERF_GATES, NUMPY, gated, idiom, row_names
 
-_SPECIAL = ("expit", "log_expit", "erf", "ndtr", "logit", "softmax", "log_softmax")
+_SPECIAL = ("expit", "log_expit", "erf", "ndtr", "logit", "softmax", "log_softmax", "logsumexp")
 _FUNCTIONS = NUMPY | {name: getattr(special, name) for name in _SPECIAL}
 
 
@@ -30,5 +30,9 @@ class ScipySpecial:
             if case.form != "value":
                 return []
             statement = f"out = {case.function}(z, axis)"
+            if case.function == "softmin":
+                statement = "out = softmax(-z, axis)"
             return [Contender(self.name, statement, row_names(case, operands, _FUNCTIONS))]
+        if case.kind == "gated":
+            return gated(self.name, case, operands, ERF_GATES, _FUNCTIONS)
         return idiom(self.name, case, operands, SCIPY_FORMULAS, _FUNCTIONS)

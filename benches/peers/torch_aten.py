@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from benches.cases import Case, Operands
+from benches.cases import Case, Operands, halves
 from benches.peers import Contender
 
 _ATEN = torch.ops.aten
@@ -109,6 +109,8 @@ _OPERATIONS = {
 }
 
 _ROWS = {
+    ("softmin", "value"): "softmax(neg(x), axis, False, out=out)",
+    ("logsumexp", "value"): "logsumexp(x, axis, out=out)",
     ("softmax", "value"): "softmax(x, axis, False, out=out)",
     ("softmax", "backward"): (
         "softmax(x, axis, False, out=y); f(grad, y, axis, dtype, grad_input=out)"
@@ -119,6 +121,25 @@ _ROWS = {
         "log_softmax(x, axis, False, out=y); f(grad, y, axis, dtype, out=out)"
     ),
     ("log_softmax", "backward_from_output"): "f(grad, y, axis, dtype, out=out)",
+}
+# `glu` has operations of its own; the others are two each way.
+_GATED = {
+    ("glu", "value"): "nn.glu(x, out=out)",
+    ("glu", "backward"): "f(grad, x, -1, grad_input=out)",
+    ("swiglu", "value"): "mul(v, nn.silu(g), out=out)",
+    ("swiglu", "backward"): ("mul(grad, nn.silu(g), out=dv); f(mul(grad, v), g, grad_input=dg)"),
+    ("geglu", "value"): "mul(v, nn.gelu(g), out=out)",
+    ("geglu", "backward"): ("mul(grad, nn.gelu(g), out=dv); f(mul(grad, v), g, grad_input=dg)"),
+    ("reglu", "value"): "mul(v, clamp_min(g, 0), out=out)",
+    ("reglu", "backward"): (
+        "mul(grad, clamp_min(g, 0), out=dv); f(mul(grad, v), g, 0, grad_input=dg)"
+    ),
+}
+_GATED_OPERATIONS = {
+    "glu": _ATEN.glu_backward.grad_input,
+    "swiglu": _ATEN.silu_backward.grad_input,
+    "geglu": _ATEN.gelu_backward.grad_input,
+    "reglu": _ATEN.threshold_backward.grad_input,
 }
 _ROW_OPERATIONS = {
     "softmax": _ATEN._softmax_backward_data.out,
@@ -132,10 +153,15 @@ _FUNCTIONS = {
         "erf", "logit",
     )
 } | {"nn": _NN}  # fmt: skip
-_ROW_FUNCTIONS = {"softmax": _ATEN._softmax.out, "log_softmax": _ATEN._log_softmax.out}
+_ROW_FUNCTIONS = {
+    "softmax": _ATEN._softmax.out,
+    "log_softmax": _ATEN._log_softmax.out,
+    "logsumexp": torch.logsumexp,
+    "neg": torch.neg,
+}
 
 # oneDNN computes these; below some size PyTorch's own loop is faster, so both take part.
-_ONEDNN = ("gelu", "gelu_tanh")
+_ONEDNN = ("gelu", "gelu_tanh", "geglu")
 
 
 class TorchAten:
@@ -154,11 +180,16 @@ class TorchAten:
         names = {name: _tensor(operands[name]) for name in ("x", "grad", "y", "out")}
         if case.kind == "rows":
             names |= _ROW_FUNCTIONS
-            names |= {"f": _ROW_OPERATIONS[case.function], "axis": case.axis}
+            names |= {"f": _ROW_OPERATIONS.get(case.function), "axis": case.axis}
             names["dtype"] = names["x"].dtype
             if case.form == "backward":
                 names["y"] = torch.empty_like(names["x"])
             statement: str | None = _ROWS[case.function, case.form]
+        elif case.kind == "gated":
+            names |= _FUNCTIONS | halves(names["x"]) | {"f": _GATED_OPERATIONS[case.function]}
+            if case.form == "backward":
+                names |= {f"d{name}": half for name, half in halves(names["out"]).items()}
+            statement = _GATED[case.function, case.form]
         else:
             table = {"value": _VALUES, "derivative": _BACKWARD, "backward": _BACKWARD}
             statement = table.get(case.form, _FROM_OUTPUT).get(case.function)
