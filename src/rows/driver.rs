@@ -118,7 +118,7 @@ const AHEAD: usize = 1 << 19;
 /// The most weights kept: planes of 128 bytes, 512 KiB.
 const KEPT_PLANES: usize = 1 << 12;
 /// Bytes of a slab.
-const SLAB: usize = 1 << 20;
+const SLAB: usize = 1 << 21;
 
 /// The parts that have blocks.
 fn used<T: RowNumber>(parts: &Parts<T>) -> &[Part<T>] {
@@ -439,7 +439,7 @@ impl<'a, E: Element<T>, T: RowNumber> Job<'a, E, T> {
     /// step would fetch them again. Copied for a few groups at once, lines come and go in order.
     fn groups_in_slab(&self) -> usize {
         let group = self.slots() * self.length * LANES * size_of::<T>();
-        if self.by_rows && self.blocks > CHUNK { (SLAB / group).min(8) } else { 0 }
+        if self.by_rows && self.blocks > CHUNK { (SLAB / group).min(16) } else { 0 }
     }
 
     /// Operands in a slab: the inputs, x last, and results that lie side by side.

@@ -193,7 +193,7 @@ impl<T: RowNumber> Part<T> {
     #[inline(always)]
     fn fetch<F: RowFunction>(&self, block: usize, summing: bool) {
         for line in 0..LANES * size_of::<T>() / 64 {
-            let (line, ahead) = (64 * line as isize, self.ahead + 64 * line as isize);
+            let ahead = self.ahead + 64 * line as isize;
             for k in 0..MAX_OPERANDS {
                 let read = k < F::GRADIENTS || k == MAX_GRADIENTS;
                 let when = !F::OF_OUTPUT || k == MAX_GRADIENTS && F::NEEDS_MAXIMUM;
@@ -202,11 +202,8 @@ impl<T: RowNumber> Part<T> {
                 }
             }
             for k in 0..F::RESULTS {
-                let result = self.results[k].at(block);
-                if F::OF_OUTPUT && !summing && self.ahead != 0 {
-                    prefetch(result.wrapping_byte_offset(ahead));
-                } else if !F::OF_OUTPUT && !F::KEEPS_IN_RESULT && summing {
-                    prefetch(result.wrapping_byte_offset(line));
+                if F::OF_OUTPUT != summing && self.ahead != 0 {
+                    prefetch(self.results[k].at(block).wrapping_byte_offset(ahead));
                 }
             }
         }
