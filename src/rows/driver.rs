@@ -258,6 +258,8 @@ struct Workspace<T> {
     more: Vec<Plane>,
     slab: Vec<T>,
     in_slab: Option<Slab>,
+    /// One past the last row this thread knows to come: others may be another thread's.
+    end: usize,
 }
 
 /// What a slab holds: operands of some groups of rows, one after the other.
@@ -288,6 +290,7 @@ impl<T: RowNumber> Workspace<T> {
             more: Vec::new(),
             slab: Vec::new(),
             in_slab: None,
+            end: 0,
         }
     }
 
@@ -418,6 +421,7 @@ impl<'a, E: Element<T>, T: RowNumber> Job<'a, E, T> {
                 let units = self.rows.div_ceil(together);
                 self.split(units, together * self.length, |job, workspace, first, count| {
                     let mut group = job.group();
+                    workspace.end = job.rows.min((first + count) * together);
                     for unit in first..first + count {
                         let first = unit * together;
                         let last = job.rows.min(first + together);
@@ -551,7 +555,7 @@ impl<'a, E: Element<T>, T: RowNumber> Job<'a, E, T> {
             work(self, &mut Workspace::new(), 0, units);
             return;
         }
-        let chunk = (units / (8 * threads)).max(GRAIN / 2 / elements.max(1)).max(1);
+        let chunk = (units / (4 * threads)).max(GRAIN / 2 / elements.max(1)).max(1);
         let shared = Shared((self, work));
         threads::split_in_chunks(units, threads, chunk, Workspace::new, |space, first, count| {
             let Shared((job, work)) = &shared;
@@ -669,7 +673,7 @@ impl<'a, E: Element<T>, T: RowNumber> Job<'a, E, T> {
             };
         }
         let ahead = self.inputs[MAX_GRADIENTS].row_stride * rows.count as isize;
-        let near = ahead.unsigned_abs() <= AHEAD && rows.first + rows.count < self.rows;
+        let near = ahead.unsigned_abs() <= AHEAD && rows.first + rows.count < workspace.end;
         parts[0].ahead = if near { ahead } else { 0 };
     }
 
