@@ -14,6 +14,7 @@ use crate::interval::{Enclosure, Interval};
 use crate::mpfr::Mpfr;
 use crate::pair::Pair;
 use crate::reference::{Constant, Reference};
+use crate::scaled::Scaled;
 
 /// The parameters in catalogue order; unused places are zero.
 pub type Parameters = [f64; 2];
@@ -45,6 +46,7 @@ impl Form {
 pub struct Evaluators {
     pub single: fn(&[f64], Parameters, &mut [Ball<f64>]),
     pub pair: fn(&[f64], Parameters, &mut [Ball<Pair>]),
+    pub scaled: fn(&[f64], Parameters, &mut [Scaled]),
     pub big: fn(f64, Parameters) -> Interval<Big>,
     #[cfg(feature = "mpfr")]
     pub mpfr: fn(f64, Parameters) -> Interval<Mpfr>,
@@ -79,8 +81,9 @@ trait Evaluate {
 
 #[inline(always)]
 fn each<E: Evaluate, R: Reference>(xs: &[f64], parameters: Parameters, results: &mut [R]) {
+    let [p, q] = parameters;
     for (result, &x) in results.iter_mut().zip(xs) {
-        *result = E::at(R::exact(x), parameters.map(R::exact));
+        *result = E::at(R::exact(x), [R::exact(p), R::exact(q)]);
     }
 }
 
@@ -104,6 +107,7 @@ const fn evaluators<E: Evaluate>() -> Evaluators {
     Evaluators {
         single: block::<E, Ball<f64>>,
         pair: block::<E, Ball<Pair>>,
+        scaled: each::<E, Scaled>,
         big: single::<E, Big>,
         #[cfg(feature = "mpfr")]
         mpfr: single::<E, Mpfr>,
