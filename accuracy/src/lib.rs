@@ -16,6 +16,7 @@
 //! | [`trial`] | one form of one activation on trial: kernel, reference, tally |
 //! | [`points`] | which inputs: all, a slice, a sample, the hard places |
 //! | [`run`] | threads, progress, and going on after an interruption |
+//! | [`sweep`] | forms that take more than x: parameters, gated units |
 //! | [`tables`] | results and promises as files, and whether they agree |
 //!
 //! How a result is judged: the ball of its exact value proves that its error is at most the worst
@@ -36,5 +37,6 @@ pub mod reference;
 pub mod run;
 pub mod scaled;
 pub mod screen;
+pub mod sweep;
 pub mod tables;
 pub mod trial;

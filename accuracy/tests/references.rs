@@ -3,7 +3,7 @@
 use accuracy::arbiter::{Exact, Number, judge, rounded};
 use accuracy::ball::{Ball, Midpoint};
 use accuracy::format::{Bfloat16, Float16, Float32, Float64, Format, from_ordinal, ordinal};
-use accuracy::formulas::{FORMULAS, Form, Formula, Parameters};
+use accuracy::formulas::{CASES, FORMULAS, Form, Formula, Parameters};
 use accuracy::interval::{Enclosure, evaluate};
 use accuracy::pair::Pair;
 use accuracy::points::{Source, random};
@@ -89,6 +89,24 @@ fn balls_of_singles_hold_the_exact_value() {
 fn scaled_balls_hold_the_exact_value() {
     balls_hold_the_exact_value::<Float64, Scaled>(400);
     balls_hold_the_exact_value::<Float32, Scaled>(50);
+}
+
+#[test]
+fn scaled_balls_hold_the_exact_value_at_parameters() {
+    let formula = Formula::find("swish").expect("swish");
+    let xs = inputs::<Float64>(formula, 300);
+    for case in CASES {
+        for p in [[1.0, 2.0], [0.3, 0.7], [1e-9, 1e40], [3e5, 4e5]] {
+            for &x in &xs {
+                let mut ball = [Scaled::exact(0.0)];
+                Scaled::evaluate(&case.evaluators, &[x], p, &mut ball);
+                let exact = evaluate(320, || Number::formula(&case.evaluators)(x, p));
+                let place = format!("{} {} at {x:e}, {p:?}", case.function, case.form);
+                assert!(!exact.nearest::<Float64>()[0].is_nan(), "{place}");
+                assert!(ball[0].may_hold(&exact), "{place}");
+            }
+        }
+    }
 }
 
 #[test]
