@@ -2,8 +2,8 @@
 
 Run as ``.venv/bin/python accuracy/rows.py [seeds]``. The exact values are those of
 ``tests/test_rows.py``, whose bounds hold for every result here; so are the characters of the rows.
-An error is in ulps of the result or, for a backward pass, of the size of the terms it is made of, as
-the docstrings have it; where shares are subnormal, 1.5 times the smallest subnormal times
+An error is in ulps of the result or, for a backward pass, of the size of the terms it is made
+of, as the docstrings have it; where shares are subnormal, 1.5 times the smallest subnormal times
 the sum of the differences of gradients is added to such an ulp.
 """
 

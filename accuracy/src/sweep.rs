@@ -339,6 +339,7 @@ fn magnitude<F: Format>(low: f64, high: f64, choice: u64, random: u64) -> f64 {
 /// Arguments for functions like those of the catalogue without parameters.
 fn argument<F: Format>(choice: u64, random: u64) -> f64 {
     // Zeros of silu' and silu'', gelu' and gelu'', and where e^x leaves float32 and float64.
+    #[allow(clippy::approx_constant, reason = "a place like the others")]
     const PLACES: [f64; 12] = [
         -1.278_464_542_761_073_7,
         2.399_357_280_515_468,
