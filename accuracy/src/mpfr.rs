@@ -218,8 +218,7 @@ impl Enclosure for Mpfr {
     }
 
     fn meets(&self, center: [f64; 2], radius: f64, exponent: i64) -> bool {
-        // A ball so close to zero is taken for a larger one, within the exponents MPFR has.
-        let exponent = exponent.max(-100_000) as i32;
+        let exponent = exponent as i32;
         // The sum of two floats is exact.
         const EXACT: u32 = 2200;
         let middle = (Float::with_val(EXACT, center[0]) + center[1]) << exponent;

@@ -501,6 +501,7 @@ impl Screen for Scaled {
 
     fn may_hold<E: Enclosure>(self, enclosure: &E) -> bool {
         let Ball { middle: Pair { hi, lo }, radius } = self.ball;
-        may_hold([hi, lo], radius, self.exponent, enclosure)
+        // What is left at a bound so close to zero is taken for a larger ball.
+        may_hold([hi, lo], radius, self.exponent.max(-100_000), enclosure)
     }
 }
