@@ -6,8 +6,8 @@ BIN := $(VENV)/bin
 RUST_SOURCES := Cargo.toml Cargo.lock .cargo/config.toml $(shell find src -name '*.rs')
 PYTHON_SOURCES := pyproject.toml README.md LICENSE $(shell find python -name '*.py' -o -name '*.pyi' -o -name py.typed)
 
-.PHONY: demo test test-rust test-python test-accuracy lint exhaustive exhaustive-float64 mpfr \
-	accuracy-of-peers bench bench-dense roofline bench-rust clean
+.PHONY: demo test test-rust test-python test-accuracy lint exhaustive exhaustive-float64 \
+	accuracy-with-parameters mpfr accuracy-of-peers bench bench-dense roofline bench-rust clean
 
 demo: $(VENV)/installed
 	$(BIN)/python examples/demo.py
@@ -40,6 +40,11 @@ exhaustive: mpfr
 
 exhaustive-float64: mpfr
 	cargo run --release --locked -p accuracy --features mpfr -- float64 $(ARGS)
+
+# Forms with parameters and gated units at sampled operands, and functions of rows: minutes.
+accuracy-with-parameters: mpfr $(VENV)/installed $(VENV)/test-tools
+	cargo run --release --locked -p accuracy --features mpfr -- parameters
+	$(BIN)/python accuracy/rows.py
 
 mpfr:
 	@echo '#include <mpfr.h>' | cc -E - >/dev/null 2>&1 \

@@ -60,8 +60,9 @@ pub struct Row {
     pub kinks: &'static str,
     /// The values `f` takes, in interval notation.
     pub range: &'static str,
-    /// The parameters for which the error bounds hold; empty where they hold for all.
-    pub promised: &'static str,
+    /// The magnitudes of the first parameter for which the error bounds hold, from one to the other, in
+    /// float32 and float64; none where they hold for all.
+    pub promised: Option<[(f64, f64); 2]>,
     pub from_output: FromOutput,
     forms: fn(&Row, Level) -> Vec<Ufunc>,
 }
@@ -82,6 +83,29 @@ impl Row {
     /// Every form of the activation, with its loops for an instruction set.
     pub fn ufuncs(&self, level: Level) -> Vec<Ufunc> {
         (self.forms)(self, level)
+    }
+
+    /// The values of the first parameter for which the error bounds hold, if they do not hold for all.
+    pub fn promised_range(&self) -> Option<String> {
+        let [single, double] = self.promised?;
+        let parameter = self.parameters.first()?;
+        let name = match parameter.range {
+            Range::Real => format!("abs({})", parameter.name),
+            Range::NotNegative | Range::Positive => parameter.name.to_owned(),
+        };
+        let number = |x: f64| {
+            let exponent = x.log2();
+            if exponent == exponent.round() { format!("2^{exponent}") } else { x.to_string() }
+        };
+        let span = |(low, high): (f64, f64)| match low {
+            0.0 => format!("up to {}", number(high)),
+            _ => format!("from {} to {}", number(low), number(high)),
+        };
+        Some(if single == double {
+            format!("{name} {}", span(single))
+        } else {
+            format!("{name} {} in float32, {} in float64", span(single), span(double))
+        })
     }
 }
 
@@ -152,10 +176,15 @@ const fn row<A: Activation>(name: &'static str, formula: &'static str) -> Row {
         parameters: &[],
         kinks: "",
         range: "",
-        promised: "",
+        promised: None,
         from_output: FromOutput::No,
         forms: forms::<A>,
     }
+}
+
+/// `2^exponent`, a normal number.
+const fn power_of_two(exponent: i64) -> f64 {
+    f64::from_bits(((exponent + 1023) as u64) << 52)
 }
 
 /// The catalogue.
@@ -236,7 +265,7 @@ pub static CATALOGUE: &[Row] = &[
         parameters: &[Parameter { name: "alpha", default: Some(1.0), range: Range::Real }],
         kinks: "f'(0) = f''(0) = alpha",
         range: "(-alpha, inf) for alpha > 0",
-        promised: "abs(alpha) up to 2^99 in float32, 2^964 in float64",
+        promised: Some([(0.0, power_of_two(99)), (0.0, power_of_two(964))]),
         from_output: FromOutput::LosesTailIfPositive,
         ..row::<elu::Elu>(
             "elu",
@@ -256,13 +285,16 @@ pub static CATALOGUE: &[Row] = &[
         parameters: &[Parameter { name: "alpha", default: Some(1.0), range: Range::Positive }],
         kinks: "f''(0) = 1/alpha",
         range: "(-alpha, inf)",
-        promised: "alpha from 2^-99 to 2^99 in float32, from 2^-964 to 2^964 in float64",
+        promised: Some([
+            (power_of_two(-99), power_of_two(99)),
+            (power_of_two(-964), power_of_two(964)),
+        ]),
         from_output: FromOutput::LosesTailIfPositive,
         ..row::<elu::Celu>("celu", r"\max(x, 0) + \alpha (e^{\min(x, 0)/\alpha} - 1)")
     },
     Row {
         parameters: &[Parameter { name: "beta", default: Some(1.0), range: Range::Positive }],
-        promised: "beta from 2^-32 to 2^32",
+        promised: Some([(power_of_two(-32), power_of_two(32)); 2]),
         range: "(0, inf)",
         from_output: FromOutput::Accurate,
         ..row::<softplus::Softplus>("softplus", r"\frac{1}{\beta} \log(1 + e^{\beta x})")
@@ -305,7 +337,7 @@ pub static CATALOGUE: &[Row] = &[
     Row {
         parameters: &[Parameter { name: "beta", default: Some(1.0), range: Range::Real }],
         range: "[-0.2785 / beta, inf) for beta > 0",
-        promised: "abs(beta) from 0.01 to 50",
+        promised: Some([(0.01, 50.0); 2]),
         ..row::<silu::Swish>("swish", r"x \sigma(\beta x)")
     },
     Row { range: "[-0.309, inf)", ..row::<mish::Mish>("mish", r"x \tanh(\log(1 + e^x))") },

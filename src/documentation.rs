@@ -111,9 +111,9 @@ fn notes(row: &Row, ufunc: &Ufunc) -> String {
         }
         _ => "Error: at most 1 ulp; float16 and bfloat16 correctly rounded.",
     };
-    let promised = match row.promised {
-        "" => String::new(),
-        range => format!("The bounds hold for {range}.\n"),
+    let promised = match row.promised_range() {
+        Some(range) => format!("The bounds hold for {range}.\n"),
+        None => String::new(),
     };
     let kinks = if row.kinks.is_empty() || ufunc.form == "value" {
         String::new()

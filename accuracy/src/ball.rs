@@ -35,7 +35,8 @@ pub trait Midpoint: Copy + Send + Sync + 'static {
     fn multiply(self, other: Self) -> (Self, f64);
     fn divide(self, other: Self) -> (Self, f64);
     fn sqrt(self) -> (Self, f64);
-    /// For `self >= LEAST_EXPONENT`. An infinite result with error 0 stands for "more than 2^1000".
+    /// For `self >= LEAST_EXPONENT`. An infinite result with error 0 stands for "more than 2^1000", in
+    /// pairs for "more than 2^1024".
     fn exp(self) -> (Self, f64);
     fn exp_m1(self) -> (Self, f64);
     fn ln(self) -> (Self, f64);

@@ -571,11 +571,11 @@ impl Enclosure for Big {
         top * power_of_two(exponent.max(-1000) as i32)
     }
 
-    fn meets(&self, center: [f64; 2], radius: f64) -> bool {
+    fn meets(&self, center: [f64; 2], radius: f64, exponent: i64) -> bool {
         if !self.is_known() {
             return true;
         }
-        let distance = self.less(center[0]).less(center[1]);
+        let distance = self.clone().scaled(-exponent).less(center[0]).less(center[1]);
         let rest = Big::exactly(distance.middle.abs() - distance.radius, distance.exponent);
         !rest.less(radius).middle.is_positive()
     }

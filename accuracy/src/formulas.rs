@@ -14,6 +14,7 @@ use crate::interval::{Enclosure, Interval};
 use crate::mpfr::Mpfr;
 use crate::pair::Pair;
 use crate::reference::{Constant, Reference};
+use crate::scaled::Scaled;
 
 /// The parameters in catalogue order; unused places are zero.
 pub type Parameters = [f64; 2];
@@ -47,6 +48,7 @@ pub struct Evaluators {
     /// For all numbers of a ball at once, where they take the same branches.
     pub range: fn(Ball<f64>, Parameters) -> Option<Ball<f64>>,
     pub pair: fn(&[f64], Parameters, &mut [Ball<Pair>]),
+    pub scaled: fn(&[f64], Parameters, &mut [Scaled]),
     pub big: fn(f64, Parameters) -> Interval<Big>,
     #[cfg(feature = "mpfr")]
     pub mpfr: fn(f64, Parameters) -> Interval<Mpfr>,
@@ -81,8 +83,9 @@ trait Evaluate {
 
 #[inline(always)]
 fn each<E: Evaluate, R: Reference>(xs: &[f64], parameters: Parameters, results: &mut [R]) {
+    let [p, q] = parameters;
     for (result, &x) in results.iter_mut().zip(xs) {
-        *result = E::at(R::exact(x), parameters.map(R::exact));
+        *result = E::at(R::exact(x), [R::exact(p), R::exact(q)]);
     }
 }
 
@@ -107,6 +110,7 @@ const fn evaluators<E: Evaluate>() -> Evaluators {
         single: block::<E, Ball<f64>>,
         range: range::<E>,
         pair: block::<E, Ball<Pair>>,
+        scaled: each::<E, Scaled>,
         big: single::<E, Big>,
         #[cfg(feature = "mpfr")]
         mpfr: single::<E, Mpfr>,
@@ -615,4 +619,112 @@ formulas! {
         logit(p),
         p.inverse() / (-p + 1.0),
         (p * 2.0 - 1.0) / p.square() / (-p + 1.0).square();
+}
+
+/// A result of a form that is not one of the three: a derivative with respect to a parameter, or of a
+/// gated unit.
+pub struct Case {
+    pub function: &'static str,
+    /// As the catalogue names it.
+    pub form: &'static str,
+    /// Which of the form's results.
+    pub result: usize,
+    pub evaluators: Evaluators,
+}
+
+/// `function.form[result](x, p, q) = formula`: the parameters in their order; of a gated unit x is the
+/// gate, p the value and q the gradient.
+macro_rules! cases {
+    ($($function:ident.$form:ident[$result:literal]($x:ident, $p:ident, $q:ident) = $formula:expr;)*) => {
+        pub static CASES: &[Case] = &[$({
+            struct Of;
+            impl Evaluate for Of {
+                #[inline(always)]
+                #[allow(unused_variables, reason = "not every form looks at all its operands")]
+                fn at<R: Reference>($x: R, [$p, $q]: [R; 2]) -> R {
+                    $formula
+                }
+            }
+            Case {
+                function: stringify!($function),
+                form: stringify!($form),
+                result: $result,
+                evaluators: evaluators::<Of>(),
+            }
+        }),*];
+    };
+}
+
+/// `e^u - 1 - u e^u` for `u = x/alpha <= 0`
+#[inline(always)]
+fn celu_slope<R: Reference>(x: R, alpha: R) -> R {
+    let u = x / alpha;
+    let ratio = x.float() / alpha.float();
+    if ratio < -0.5 {
+        return u.exp_m1() - u * u.exp();
+    }
+    // The negative of the sum of (k - 1) u^k/k!, k >= 2. A term is less than half of the one before, so
+    // all that follow one are less than it.
+    let mut term = u.square() * 0.5;
+    let mut sum = term;
+    // The size of a term, compared to the first: only for knowing when to stop.
+    let (mut size, mut k) = (1.0, 2.0);
+    while size > 0.5_f64.powi(R::digits() as i32) {
+        term = term * u * k / ((k - 1.0) * (k + 1.0));
+        sum = sum + term;
+        size *= ratio.abs() * k / ((k - 1.0) * (k + 1.0));
+        k += 1.0;
+    }
+    -sum.widened(term)
+}
+
+/// `ln(1 + e^-|v|) + |v|/(1 + e^|v|)`, the entropy of `sigma(v)`
+#[inline(always)]
+fn entropy<R: Reference>(gate: Logistic<R>) -> R {
+    let size = if gate.negative { -gate.v } else { gate.v };
+    gate.e.ln_1p() + size * gate.e / (gate.e + 1.0)
+}
+
+cases! {
+    leaky_relu.parameter_derivative_negative_slope[0](x, a, _q) = if x < 0.0 { x } else { zero() };
+    prelu.parameter_derivative_a[0](x, a, _q) = if x < 0.0 { x } else { zero() };
+    threshold.parameter_derivative_threshold[0](x, t, v) = zero();
+    threshold.parameter_derivative_value[0](x, t, v) = if x > t.float() { zero() } else { one() };
+    elu.parameter_derivative_alpha[0](x, alpha, _q) = if x > 0.0 { zero() } else { x.exp_m1() };
+    celu.parameter_derivative_alpha[0](x, alpha, _q) =
+        if x > 0.0 { zero() } else { celu_slope(x, alpha) };
+    softplus.parameter_derivative_beta[0](x, beta, _q) =
+        -(entropy(Logistic::scaled(beta, x)) / beta.square());
+    squareplus.parameter_derivative_b[0](x, b, _q) = squareplus_root(x, b).inverse() * 0.25;
+    swish.parameter_derivative_beta[0](x, beta, _q) =
+        x.square() * Logistic::scaled(beta, x).slope();
+    // At a kink the end counts as reached; if the ends are one, that is the upper one.
+    hard_tanh.parameter_derivative_min_value[0](x, low, high) =
+        if x <= low.float() && low < high.float() { one() } else { zero() };
+    hard_tanh.parameter_derivative_max_value[0](x, low, high) =
+        if x >= high.float() || low >= high.float() { one() } else { zero() };
+    soft_shrink.parameter_derivative_lambd[0](x, l, _q) =
+        if x > l.float() { n(-1.0) } else if x < -l.float() { one() } else { zero() };
+    hard_shrink.parameter_derivative_lambd[0](x, l, _q) = zero();
+
+    glu.value[0](x, v, _grad) = v * Logistic::at(x).value();
+    glu.derivative[0](x, v, _grad) = Logistic::at(x).value();
+    glu.derivative[1](x, v, _grad) = v * Logistic::at(x).slope();
+    glu.backward[0](x, v, grad) = grad * Logistic::at(x).value();
+    glu.backward[1](x, v, grad) = grad * v * Logistic::at(x).slope();
+    swiglu.value[0](x, v, _grad) = v * Logistic::at(x).gated(x);
+    swiglu.derivative[0](x, v, _grad) = Logistic::at(x).gated(x);
+    swiglu.derivative[1](x, v, _grad) = v * Logistic::at(x).gated_derivative(x, one());
+    swiglu.backward[0](x, v, grad) = grad * Logistic::at(x).gated(x);
+    swiglu.backward[1](x, v, grad) = grad * v * Logistic::at(x).gated_derivative(x, one());
+    geglu.value[0](x, v, _grad) = v * (x * normal_cdf(x));
+    geglu.derivative[0](x, v, _grad) = x * normal_cdf(x);
+    geglu.derivative[1](x, v, _grad) = v * (normal_cdf(x) + x * normal_pdf(x));
+    geglu.backward[0](x, v, grad) = grad * (x * normal_cdf(x));
+    geglu.backward[1](x, v, grad) = grad * v * (normal_cdf(x) + x * normal_pdf(x));
+    reglu.value[0](x, v, _grad) = if x > 0.0 { v * x } else { zero() };
+    reglu.derivative[0](x, v, _grad) = if x > 0.0 { x } else { zero() };
+    reglu.derivative[1](x, v, _grad) = if x > 0.0 { v } else { zero() };
+    reglu.backward[0](x, v, grad) = if x > 0.0 { grad * x } else { zero() };
+    reglu.backward[1](x, v, grad) = if x > 0.0 { grad * v } else { zero() };
 }

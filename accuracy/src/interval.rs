@@ -49,8 +49,8 @@ pub trait Enclosure: Clone + Debug + 'static {
     fn width(&self) -> i32;
     /// The distance of a number to the further end, in units of `2^unit`, rounded up.
     fn distance(&self, from: f64, unit: i32) -> f64;
-    /// Whether the set has numbers within `radius` of a sum.
-    fn meets(&self, center: [f64; 2], radius: f64) -> bool;
+    /// Whether the set has numbers within `radius` of a sum, both in units of `2^exponent`.
+    fn meets(&self, center: [f64; 2], radius: f64, exponent: i64) -> bool;
     /// The lower end to 25 decimal digits.
     fn text(&self) -> String;
 }

@@ -6,6 +6,7 @@
 //! | [`reference`] | what formulas compute with: numbers that know how wrong they may be |
 //! | [`ball`] | fast ones: a midpoint and a bound, with the rules by which errors spread |
 //! | [`pair`] | midpoints of 106 bits, for float64 |
+//! | [`scaled`] | balls of them with an exponent of their own, which never under- or overflow |
 //! | [`interval`] | sets of any precision, the reference that all others rest on |
 //! | [`big`] | such sets in integers of any size |
 //! | `mpfr` | such sets in MPFR numbers, with the feature of that name |
@@ -15,6 +16,7 @@
 //! | [`trial`] | one form of one activation on trial: kernel, reference, tally |
 //! | [`points`] | which inputs: all, a slice, a sample, the hard places |
 //! | [`run`] | threads, progress, and going on after an interruption |
+//! | [`sweep`] | forms that take more than x: parameters, gated units |
 //! | [`tables`] | results and promises as files, and whether they agree |
 //!
 //! How a result is judged: the ball of its exact value proves that its error is at most the worst
@@ -33,6 +35,8 @@ pub mod pair;
 pub mod points;
 pub mod reference;
 pub mod run;
+pub mod scaled;
 pub mod screen;
+pub mod sweep;
 pub mod tables;
 pub mod trial;

@@ -11,9 +11,11 @@ use accuracy::formulas::{FORMULAS, Form};
 use accuracy::points::{Source, around, hard_places};
 use accuracy::run::{Checkpoints, Runner};
 use accuracy::screen::Screen;
+use accuracy::sweep::{self, Finding};
 use accuracy::tables::{
     self, FORMATS, Measurement, Promise, complaint, home, looseness, promises_path, public_promise,
-    read_promises, read_results, record, results_path, write_promises,
+    read_promises, read_results, read_swept, record, record_swept, results_path, rows_complaints,
+    swept_complaints, swept_path, write_promises,
 };
 use accuracy::trial::{Tally, Trial};
 use actgrad::catalogue::{CATALOGUE, Row};
@@ -39,6 +41,8 @@ enum Action {
     Float32(Exhaustive),
     /// A sample in float64: dense where it is hard, with a search that climbs from the worst points
     Float64(Sampled),
+    /// Forms with parameters at sampled values of them, and gated units
+    Parameters(Swept),
     /// A fixed slice of every format against promises.tsv, and the results on file: what tests run
     Slice(Options),
     /// Compare the results on file with promises.tsv
@@ -67,6 +71,26 @@ struct Sampled {
     options: Options,
 }
 
+#[derive(Args)]
+struct Swept {
+    /// How many points to try for each form; the result of fewer than 10^6 is shown and not recorded
+    #[arg(long, default_value_t = FULL_SWEEP, value_parser = clap::value_parser!(u64).range(1..))]
+    points: u64,
+    /// Only this activation or gated unit; may be given again
+    #[arg(long = "function", value_name = "NAME")]
+    functions: Vec<String>,
+    /// Threads to use [default: all cores]
+    #[arg(long)]
+    threads: Option<NonZero<usize>>,
+    /// Record the results in this file, whatever they cover
+    #[arg(long, value_name = "FILE")]
+    output: Option<PathBuf>,
+    /// The commit to name in the results [default: the last one that changed the kernels]
+    #[arg(long)]
+    commit: Option<String>,
+}
+
+const FULL_SWEEP: u64 = 1_000_000;
 const FULL_SAMPLE: u64 = 100_000_000;
 
 #[derive(Args, Clone)]
@@ -103,6 +127,7 @@ fn main() -> ExitCode {
         Action::Bfloat16(a) => exhaust::<Bfloat16>(&a.options, a.stride, Purpose::Results),
         Action::Float32(a) => exhaust::<Float32>(&a.options, a.stride, Purpose::Results),
         Action::Float64(a) => sample::<Float64>(&a.options, a.points, Purpose::Results),
+        Action::Parameters(a) => sweep_all(&a),
         Action::Slice(options) => slice(options),
         Action::Check { tighten } => check(tighten),
     }
@@ -287,6 +312,53 @@ fn run_all<F: Format>(
     Ok(complaints)
 }
 
+/// Tries forms that take more than x; complains of errors above what is promised.
+fn sweep_all(options: &Swept) -> Result<Vec<String>, String> {
+    let level = Level::best();
+    let cells = sweep::cells(level, &options.functions);
+    if cells.is_empty() {
+        return Err("none of these has parameters or is a gated unit".to_owned());
+    }
+    let commit = options.commit.clone().unwrap_or_else(kernels_commit);
+    let is_full = options.points >= FULL_SWEEP && cfg!(feature = "mpfr");
+    let output = options.output.clone().or_else(|| is_full.then(swept_path));
+    actgrad::threads::set_limit(NonZero::<usize>::MIN);
+    let cores = || std::thread::available_parallelism().map_or(1, NonZero::get);
+    let threads = options.threads.map_or_else(cores, NonZero::get);
+    let progress = ProgressBar::new(options.points * cells.len() as u64);
+    let findings = sweep::run(&cells, options.points, threads, &progress)?;
+    progress.finish_and_clear();
+
+    let (mut swept, mut complaints) = (Vec::new(), Vec::new());
+    for (cell, Finding { points, error, place }) in cells.iter().zip(findings) {
+        let (numbers, got, exact) = place.unwrap_or(([0.0; 3], 0.0, "-".to_owned()));
+        let [x, p, q] = numbers.map(|number| format!("{number:e}"));
+        println!(
+            "{:<12} {:<34} {} {error:.6} ulp at {x} ({p}, {q})",
+            cell.function, cell.form, cell.format
+        );
+        if error > cell.allowed + 1e-9 {
+            complaints.push(format!(
+                "{} {} of {}: {error:.6} ulp, {} are promised for {}",
+                cell.format, cell.form, cell.function, cell.allowed, cell.range
+            ));
+        }
+        swept.push(tables::Swept {
+            function: cell.function.to_owned(),
+            form: cell.form.clone(),
+            format: cell.format.to_owned(),
+            range: cell.range.clone(),
+            points,
+            error,
+            rest: [x, p, q, format!("{got:e}"), exact, level.name().to_owned(), commit.clone()],
+        });
+    }
+    if let Some(path) = output {
+        record_swept(&path, swept)?;
+    }
+    Ok(complaints)
+}
+
 fn measurement<F: Format>(
     trial: &Trial<F>,
     tally: &Tally,
@@ -390,13 +462,21 @@ fn check(tighten: bool) -> Result<Vec<String>, String> {
         tables::tighten(&mut promises, &results);
         write_promises(&promises_path(), &mut promises)?;
     }
-    let complaints = results
+    let mut complaints: Vec<String> = results
         .iter()
         .flat_map(|(format, measured)| {
             [complaint(&promises, format, measured), looseness(&promises, format, measured)]
         })
         .flatten()
         .collect();
+    match read_swept(&swept_path())?.as_slice() {
+        [] => eprintln!("note: parameters.tsv: no results on file"),
+        swept => complaints.extend(swept_complaints(swept)),
+    }
+    match std::fs::read_to_string(results_path("rows")) {
+        Ok(text) => complaints.extend(rows_complaints(&text)),
+        Err(_) => eprintln!("note: rows.tsv: no results on file"),
+    }
 
     let elsewhere: BTreeSet<_> =
         results.iter().map(|(_, m)| m.commit.as_str()).filter(|commit| *commit != here).collect();

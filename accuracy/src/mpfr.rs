@@ -217,11 +217,15 @@ impl Enclosure for Mpfr {
         ((if low > high { low } else { high }) >> unit).to_f64_round(Round::Up)
     }
 
-    fn meets(&self, center: [f64; 2], radius: f64) -> bool {
-        let middle = Float::with_val(160, center[0]) + center[1];
+    fn meets(&self, center: [f64; 2], radius: f64, exponent: i64) -> bool {
+        let exponent = exponent as i32;
+        // The sum of two floats is exact.
+        const EXACT: u32 = 2200;
+        let middle = (Float::with_val(EXACT, center[0]) + center[1]) << exponent;
+        let radius = Float::with_val(53, radius) << exponent;
         // The distance from the middle to the enclosure.
-        let below = Float::with_val(160, &self.low - &middle);
-        let above = Float::with_val(160, &middle - &self.high);
+        let below = Float::with_val(EXACT, &self.low - &middle);
+        let above = Float::with_val(EXACT, &middle - &self.high);
         below <= radius && above <= radius
     }
 

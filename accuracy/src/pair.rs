@@ -8,12 +8,13 @@
 //! Source of the arithmetic: M. Joldes, J.-M. Muller, V. Popescu, "Tight and rigorous error bounds
 //! for basic building blocks of double-word arithmetic", 2017: errors of at most 15 2^-106.
 
+use std::iter::successors;
 use std::sync::{LazyLock, OnceLock};
 
 use crate::ball::{Ball, Midpoint};
 use crate::big::Big;
 use crate::format::power_of_two;
-use crate::interval::{evaluate, evaluate_all};
+use crate::interval::{Enclosure, evaluate, evaluate_all};
 use crate::reference::Reference;
 
 type Interval = crate::interval::Interval<Big>;
@@ -27,8 +28,10 @@ pub struct Pair {
 
 /// Bound of the relative error of an arithmetic operation, 15 2^-106 in the source.
 const OPERATION: f64 = power_of_two(-100);
+/// Where the error of a product that is larger cannot underflow.
+const SAFE: f64 = power_of_two(-900);
 /// Bounds of the relative error of functions, each derived at the function.
-const FUNCTION: f64 = power_of_two(-94);
+pub(crate) const FUNCTION: f64 = power_of_two(-94);
 
 /// `a + b`, where `a` is the larger.
 #[inline(always)]
@@ -38,7 +41,7 @@ pub fn fast_two_sum(a: f64, b: f64) -> Pair {
 }
 
 #[inline(always)]
-fn two_sum(a: f64, b: f64) -> Pair {
+pub(crate) fn two_sum(a: f64, b: f64) -> Pair {
     let hi = a + b;
     let from_b = hi - a;
     Pair { hi, lo: (a - (hi - from_b)) + (b - from_b) }
@@ -75,7 +78,7 @@ impl Pair {
     }
 
     #[inline(always)]
-    fn times(self, other: Pair) -> Pair {
+    pub(crate) fn times(self, other: Pair) -> Pair {
         let product = two_product(self.hi, other.hi);
         let cross = self.hi.mul_add(other.lo, self.lo * other.hi);
         fast_two_sum(product.hi, product.lo + cross)
@@ -93,6 +96,11 @@ impl Pair {
     #[inline(always)]
     fn scale(self, power: f64) -> Pair {
         Pair { hi: self.hi * power, lo: self.lo * power }
+    }
+
+    #[inline(always)]
+    fn is_single(self) -> bool {
+        self.lo == 0.0
     }
 
     #[inline(always)]
@@ -116,8 +124,8 @@ fn polynomial(x: Pair, pairs: &[Pair], singles: &[f64]) -> Pair {
 
 /// What the elementary functions look up.
 struct Tables {
-    /// `e^n` as `m 2^k`: the mantissa in `[1, 2)`, and `2^k` in two factors that are normal.
-    integer_powers: Vec<(Pair, f64, f64)>,
+    /// `e^n` as `m 2^k`, with the mantissa in `[1, 2)`.
+    integer_powers: Vec<(Pair, i64)>,
     /// `e^(j/1024) - 1`.
     fraction_powers: Vec<Pair>,
     /// `1/n!`.
@@ -128,29 +136,40 @@ struct Tables {
     erf_series: ([Pair; ERF_PAIRS], [f64; ERF_SINGLES]),
 }
 
-const LEAST_POWER: i32 = -709;
-const GREATEST_POWER: i32 = 710;
+/// `e^n` for `|n|` up to here, and one more.
+pub(crate) const GREATEST_POWER: i32 = 1500;
 /// `e^(j/1024)` for `|j|` up to here, and one more.
 const FRACTIONS: i32 = 513;
 const ERFC_STEPS: f64 = 16.0;
-/// Above it erfc is less than 2^-1020, and `e^(-z^2)` out of reach.
+/// Above it erfc is less than 2^-1020, and `e^(-z^2)` out of reach without an exponent of its own.
 const ERFC_END: f64 = 26.6;
+/// The last grid point.
+pub(crate) const ERFC_GRID_END: f64 = 29.0;
 const ERFC_PAIRS: usize = 9;
 const ERFC_SINGLES: usize = 9;
 const ERF_PAIRS: usize = 11;
 const ERF_SINGLES: usize = 11;
 
 static TABLES: LazyLock<Tables> = LazyLock::new(|| {
-    const BITS: u32 = 640; // the recurrence below loses 120 of them at z = 27
+    const BITS: u32 = 640; // the recurrence below loses 130 of them at z = 29
     let n = Interval::exact;
     let pair = |formula: &dyn Fn() -> Interval| Pair::near(&evaluate(BITS, formula));
     let factorial = |k: usize| (1..=k).map(|i| i as f64).product::<f64>(); // exact up to 22!
 
-    let integer_power = |exponent: i32| {
-        let power = evaluate(BITS, || n(f64::from(exponent)).exp());
-        let k = power.binade() as i32;
-        (Pair::near(&power.scaled((-k).into())), power_of_two(k / 2), power_of_two(k - k / 2))
+    // From x^-count to x^count, given 1/x and x.
+    let powers = |bases: [Big; 2], count: usize| {
+        let [down, up] = bases.map(|base| {
+            let next = move |power: &Big| Some(power.multiply(&base, BITS));
+            successors(Some(Big::exact(1.0, BITS)), next).take(count + 1).collect::<Vec<_>>()
+        });
+        down.into_iter().rev().chain(up.into_iter().skip(1))
     };
+    let exp = |x: f64| evaluate(BITS, || n(x).exp());
+    let integer_power = |power: Big| {
+        let k = power.binade();
+        (Pair::near(&power.scaled(-k)), k)
+    };
+    let step = 1.0 / 1024.0;
     let scaled_erfc = |step: usize| {
         // w = e^(z^2) erfc(z) has w' = 2zw - 2/sqrt pi; for a_n = w^(n)/n! that gives
         // a_1 = 2z a_0 - 2/sqrt pi, (n + 1) a_(n+1) = 2z a_n + 2 a_(n-1).
@@ -176,12 +195,14 @@ static TABLES: LazyLock<Tables> = LazyLock::new(|| {
         })
     };
     Tables {
-        integer_powers: (LEAST_POWER..=GREATEST_POWER).map(integer_power).collect(),
-        fraction_powers: (-FRACTIONS..=FRACTIONS)
-            .map(|j| pair(&|| n(f64::from(j) / 1024.0).exp_m1()))
+        integer_powers: powers([exp(-1.0), exp(1.0)], GREATEST_POWER as usize + 1)
+            .map(integer_power)
+            .collect(),
+        fraction_powers: powers([exp(-step), exp(step)], FRACTIONS as usize)
+            .map(|power| Pair::near(&power.less(1.0)))
             .collect(),
         inverse_factorials: (0..12).map(|k| pair(&|| n(1.0) / n(factorial(k)))).collect(),
-        scaled_erfc: (0..=(ERFC_END * ERFC_STEPS).ceil() as usize).map(scaled_erfc).collect(),
+        scaled_erfc: (0..=(ERFC_GRID_END * ERFC_STEPS) as usize).map(scaled_erfc).collect(),
         erf_series: (
             core::array::from_fn(erf_coefficient),
             core::array::from_fn(|k| erf_coefficient(ERF_PAIRS + k).hi),
@@ -190,8 +211,8 @@ static TABLES: LazyLock<Tables> = LazyLock::new(|| {
 });
 
 impl Tables {
-    fn integer_power(&self, n: f64) -> (Pair, f64, f64) {
-        self.integer_powers[(n as i32 - LEAST_POWER) as usize]
+    fn integer_power(&self, n: f64) -> (Pair, i64) {
+        self.integer_powers[(n as i32 + GREATEST_POWER + 1) as usize]
     }
     fn fraction_power(&self, j: f64) -> Pair {
         self.fraction_powers[(j as i32 + FRACTIONS) as usize]
@@ -215,15 +236,24 @@ fn split(x: Pair) -> (f64, f64, Pair) {
     (n, steps - n * 1024.0, two_sum(x.hi - steps * (1.0 / 1024.0), x.lo))
 }
 
-/// `e^x` for `-708 <= x <= 709`, to 2^-97 where it does not underflow.
+/// `e^x` as `m 2^k` with `m` about 1, for `|x| <= GREATEST_POWER`, to 2^-97.
 #[inline(always)]
-fn exp(x: Pair) -> Pair {
+pub(crate) fn exp_parts(x: Pair) -> (Pair, i64) {
     let tables = &*TABLES;
     let (n, j, r) = split(x);
     let fraction = tables.fraction_power(j).plus(Pair::new(1.0));
     let power = fraction.plus(fraction.times(tables.small_exp_m1(r)));
-    let (mantissa, scale, scale_more) = tables.integer_power(n);
-    mantissa.times(power).scale(scale).scale(scale_more)
+    let (mantissa, k) = tables.integer_power(n);
+    (mantissa.times(power), k)
+}
+
+/// `e^x` for `-708 <= x <= 709`, to 2^-97 where it does not underflow.
+#[inline(always)]
+fn exp(x: Pair) -> Pair {
+    let (mantissa, k) = exp_parts(x);
+    // In two factors that are normal.
+    let power = |exponent: i64| f64::from_bits(((exponent + 1023) as u64) << 52);
+    mantissa.scale(power(k / 2)).scale(power(k - k / 2))
 }
 
 /// `e^x - 1` for `-708 <= x <= 709`, to 2^-95.
@@ -240,17 +270,22 @@ fn exp_m1(x: Pair) -> Pair {
     f.plus(s.plus(f.times(s)))
 }
 
-/// `erfc(z)` for `0 <= z <= 27`, to 2^-92 where it does not underflow.
+/// `e^(z^2) erfc(z)` for `0 <= z <= 29`, to 2^-97.
 #[inline(always)]
-fn erfc(z: Pair) -> Pair {
+pub(crate) fn scaled_erfc(z: Pair) -> Pair {
     let step = (z.hi * ERFC_STEPS).round_ties_even();
     let h = two_sum(z.hi - step / ERFC_STEPS, z.lo);
     // |h| <= 1/32. On a disc of radius 2, |w(z)| <= w(Re z), so a_n <= w(c - 2)/2^n, which is at
     // most 2^7 w(c)/2^n: what is left out is 2^-101 of w, and the terms in f64 are 2^-47 of it.
     let (pairs, singles) = &TABLES.scaled_erfc[step as usize];
-    let scaled = polynomial(h, pairs, singles);
+    polynomial(h, pairs, singles)
+}
+
+/// `erfc(z)` for `0 <= z <= 27`, to 2^-92 where it does not underflow.
+#[inline(always)]
+fn erfc(z: Pair) -> Pair {
     // z^2 < 730 is right to 2^-94 absolutely.
-    exp(z.times(z).negate()).times(scaled)
+    exp(z.times(z).negate()).times(scaled_erfc(z))
 }
 
 const NOTHING: (Pair, f64) = (Pair { hi: f64::NAN, lo: f64::NAN }, f64::NAN);
@@ -277,17 +312,29 @@ impl Midpoint for Pair {
     }
     #[inline(always)]
     fn add(self, other: Pair) -> (Pair, f64) {
-        self.plus(other).with_error(OPERATION)
+        let (sum, error) = self.plus(other).with_error(OPERATION);
+        (sum, if self.is_single() && other.is_single() { 0.0 } else { error })
     }
     #[inline(always)]
     fn multiply(self, other: Pair) -> (Pair, f64) {
-        self.times(other).with_error(OPERATION)
+        let (product, error) = self.times(other).with_error(OPERATION);
+        let are_single = self.is_single() && other.is_single();
+        // So is the product of a pair and a power of two.
+        let is_scaling = other.is_single() && other.hi.to_bits() << 12 == 0;
+        let is_scaling = is_scaling && product.lo.abs() > SAFE;
+        let is_zero = product.hi == 0.0 && (self.hi == 0.0 || other.hi == 0.0);
+        let is_exact = (are_single || is_scaling) && (product.hi.abs() > SAFE || is_zero);
+        (product, if is_exact { 0.0 } else { error })
     }
     #[inline(always)]
     fn divide(self, other: Pair) -> (Pair, f64) {
         // An underflow in the remainder counts 1/other times.
         let (quotient, error) = self.over(other).with_error(OPERATION);
-        (quotient, error + Pair::TINY / other.hi.abs())
+        let are_single = self.is_single() && other.is_single() && quotient.is_single();
+        // Then nothing is left over, and that is exact where the parts of the product are numbers.
+        let is_safe = self.hi.abs() > SAFE && quotient.hi.abs() > SAFE || self.hi == 0.0;
+        let is_exact = are_single && is_safe && other.hi != 0.0;
+        (quotient, if is_exact { 0.0 } else { error + Pair::TINY / other.hi.abs() })
     }
     #[inline(always)]
     fn sqrt(self) -> (Pair, f64) {
@@ -300,6 +347,10 @@ impl Midpoint for Pair {
     }
     #[inline(always)]
     fn exp(self) -> (Pair, f64) {
+        if self.hi >= 711.0 {
+            // More than 2^1025; a radius of 1/2 takes less than a binade from it.
+            return (Pair::new(f64::INFINITY), 0.0);
+        }
         if !(self.hi >= Pair::LEAST_EXPONENT && self.hi <= 709.0) {
             return NOTHING;
         }

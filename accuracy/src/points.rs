@@ -1,6 +1,6 @@
 //! Which inputs: all of a format, a slice, a sample of float64, and the hard places.
 
-use crate::format::{Bits, Format, decode, encode, from_ordinal, ordinal};
+use crate::format::{Bits, Format, decode, encode, from_ordinal, ordinal, power_of_two};
 use crate::trial::Trial;
 
 /// A sequence of inputs that can be started anywhere.
@@ -69,7 +69,7 @@ fn sample<F: Format>(index: u64, domain: (f64, f64), hard: &[f64]) -> f64 {
         6 => 760.0 * symmetric,
         7..12 => {
             let exponent = (random(1) % 80) as i32 - 69;
-            (1.0 + fraction(random(0))).copysign(symmetric) * 2.0_f64.powi(exponent)
+            (1.0 + fraction(random(0))).copysign(symmetric) * power_of_two(exponent)
         }
         12 => {
             let x = decode::<F>(F::Bits::from_pattern(random(0)));

@@ -1,12 +1,13 @@
 //! What a formula computes with: numbers that know how wrong they may be.
 //!
 //! A formula in [`formulas`](crate::formulas) is written once, over [`Reference`], and runs on
-//! three number systems. In each a number is a set of reals that certainly holds the exact one:
+//! four number systems. In each a number is a set of reals that certainly holds the exact one:
 //!
 //! | number | made of | for | cost of an operation |
 //! |---|---|---|---|
 //! | [`Ball<f64>`](crate::ball::Ball) | an `f64` and a bound of its error | float32, float16, bfloat16 | 1 to 20 ns |
 //! | [`Ball<Pair>`](crate::ball::Ball) | two `f64` and a bound of their error | float64 | 5 to 150 ns |
+//! | [`Scaled`](crate::scaled::Scaled) | the same with an exponent of their own | what leaves the range of `f64` | 20 to 300 ns |
 //! | [`Interval`] | numbers of any precision | whatever the others leave undecided | 0.2 us to 2 ms |
 //!
 //! Nothing is shared with the kernels on trial.

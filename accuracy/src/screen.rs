@@ -4,8 +4,9 @@ use crate::ball::Ball;
 use crate::format::{Format, nearest, power_of_two, ulp};
 use crate::formulas::{Evaluators, Parameters};
 use crate::interval::Enclosure;
-use crate::pair::{Pair, fast_two_sum};
+use crate::pair::{Pair, fast_two_sum, two_sum};
 use crate::reference::Reference;
+use crate::scaled::Scaled;
 
 /// What is proven of one result.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -24,9 +25,11 @@ impl Screened {
 
 /// A reference that decides results in bulk.
 pub trait Screen: Reference + Send {
+    /// What is asked about results it does not decide, if it has one.
+    type Second: Screen;
     /// How much a bound is above the error, about: smaller differences are not worth a second look.
     const RESOLUTION: f64;
-    /// Whether balls of pairs know better.
+    /// Whether there is one to ask.
     const HAS_SECOND: bool;
 
     fn evaluate(evaluators: &Evaluators, xs: &[f64], parameters: Parameters, results: &mut [Self]);
@@ -43,7 +46,7 @@ pub trait Screen: Reference + Send {
 }
 
 /// The roundings of a few operations on a bound.
-const INFLATION: f64 = 1.0 + 1.0 / (1u64 << 40) as f64;
+pub(crate) const INFLATION: f64 = 1.0 + 1.0 / (1u64 << 40) as f64;
 
 impl Ball<f64> {
     /// Two floats around the ball.
@@ -81,7 +84,17 @@ fn screened<F: Format>(
     Screened { error, correct }
 }
 
+/// Whether a number is half a unit from an exact one, which is in the middle between two floats then:
+/// both are right.
+#[inline(always)]
+pub(crate) fn is_tie(got: f64, exact: Pair, unit: f64) -> bool {
+    let first = two_sum(got, -exact.hi);
+    let second = two_sum(first.hi, -exact.lo);
+    first.lo == 0.0 && second.lo == 0.0 && second.hi.abs() == 0.5 * unit
+}
+
 impl Screen for Ball<f64> {
+    type Second = Ball<Pair>;
     const RESOLUTION: f64 = power_of_two(-22);
     const HAS_SECOND: bool = true;
 
@@ -118,7 +131,7 @@ impl Screen for Ball<f64> {
         if self.middle.is_infinite() && self.radius == 0.0 {
             return enclosure.binades()[0] >= 1000;
         }
-        may_hold([self.middle, 0.0], self.radius, enclosure)
+        may_hold([self.middle, 0.0], self.radius, 0, enclosure)
     }
 }
 
@@ -136,7 +149,7 @@ impl Ball<Pair> {
 
 /// An `f64` next to a pair, not further from zero.
 #[inline(always)]
-fn truncated(Pair { hi, lo }: Pair) -> f64 {
+pub(crate) fn truncated(Pair { hi, lo }: Pair) -> f64 {
     let is_beyond = lo != 0.0 && hi.is_sign_negative() != lo.is_sign_negative();
     if is_beyond { f64::from_bits(hi.to_bits() - 1) } else { hi }
 }
@@ -152,8 +165,9 @@ fn nearest_to_pair<F: Format>(Pair { hi, lo }: Pair) -> f64 {
 }
 
 impl Screen for Ball<Pair> {
+    type Second = Scaled;
     const RESOLUTION: f64 = power_of_two(-30);
-    const HAS_SECOND: bool = false;
+    const HAS_SECOND: bool = true;
 
     fn evaluate(evaluators: &Evaluators, xs: &[f64], parameters: Parameters, results: &mut [Self]) {
         (evaluators.pair)(xs, parameters, results);
@@ -161,26 +175,40 @@ impl Screen for Ball<Pair> {
 
     #[inline(always)]
     fn rounded<F: Format>(self) -> Option<f64> {
-        let [low, high] = self.ends().map(nearest_to_pair::<F>);
-        (low == high && self.middle.hi.is_finite()).then_some(low)
+        let [low, high] = self.ends();
+        let (low, high) = (nearest_to_pair::<F>(low), nearest_to_pair::<F>(high));
+        let is_huge = self.middle.hi.is_infinite() && self.radius == 0.0;
+        (low == high && (self.middle.hi.is_finite() || is_huge)).then_some(low)
     }
 
     #[inline(always)]
     fn screen<F: Format>(self, got: f64) -> Screened {
-        let ends = self.ends().map(truncated);
-        screened::<F>(self.rounded::<F>(), ends, got, |got| {
+        let [low, high] = self.ends();
+        let ends = [truncated(low), truncated(high)];
+        let found = screened::<F>(self.rounded::<F>(), ends, got, |got| {
             // The first difference is exact, or so large that its rounding does not matter.
             ((got - self.middle.hi) - self.middle.lo).abs() + self.radius
-        })
+        });
+        let unit = ulp::<F>(ends[0].abs().min(ends[1].abs()));
+        let is_exact_tie = self.radius == 0.0 && is_tie(got, self.middle, unit);
+        Screened { correct: found.correct | is_exact_tie, ..found }
     }
 
     fn may_hold<E: Enclosure>(self, enclosure: &E) -> bool {
         let Pair { hi, lo } = self.middle;
-        may_hold([hi, lo], self.radius, enclosure)
+        if hi.is_infinite() && self.radius == 0.0 {
+            return enclosure.binades()[0] >= 1023;
+        }
+        may_hold([hi, lo], self.radius, 0, enclosure)
     }
 }
 
-fn may_hold<E: Enclosure>(center: [f64; 2], radius: f64, enclosure: &E) -> bool {
+pub(crate) fn may_hold<E: Enclosure>(
+    center: [f64; 2],
+    radius: f64,
+    exponent: i64,
+    enclosure: &E,
+) -> bool {
     // An infinite radius, or NaN: nothing was claimed.
-    center[0].is_nan() || !radius.is_finite() || enclosure.meets(center, radius)
+    center[0].is_nan() || !radius.is_finite() || enclosure.meets(center, radius, exponent)
 }

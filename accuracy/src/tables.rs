@@ -5,8 +5,12 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use actgrad::catalogue::CATALOGUE;
+use actgrad::rows::catalogue::ROW_CATALOGUE;
+use actgrad::simd::Level;
 
+use crate::format::{Float32, Float64, Format as _};
 use crate::formulas::Form;
+use crate::sweep::{cells, stated_bounds};
 
 /// What the project promises in public, in ulps; half an ulp is correct rounding.
 pub fn public_promise(format: &str, form: Form) -> f64 {
@@ -283,4 +287,124 @@ pub fn tightened(format: &str, measured: &Measurement) -> f64 {
     let hundredths =
         if measured.error == 0.0 { 0.0 } else { (measured.error * 100.0).ceil() + 1.0 };
     (hundredths / 100.0).min(public)
+}
+
+/// The measured error of a form at sampled parameters, or of a gated unit.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Swept {
+    pub function: String,
+    pub form: String,
+    pub format: String,
+    /// The parameters tried, in words.
+    pub range: String,
+    pub points: u64,
+    pub error: f64,
+    /// x, or the gate, and the parameters, or the value and the gradient, at the worst result; what it
+    /// was and the exact value; the instruction set and the commit.
+    pub rest: [String; 7],
+}
+
+const SWEPT_HEAD: &str = "function\tform\tformat\trange\tpoints\tworst_ulp\tworst_x\tworst_p\tworst_q\tgot\texact\tlevel\tcommit";
+
+pub fn swept_path() -> PathBuf {
+    home().join("results").join("parameters.tsv")
+}
+
+/// The measurements in a file; none, if there is no file.
+pub fn read_swept(path: &Path) -> Result<Vec<Swept>, String> {
+    let Some(text) = read_text(path)? else { return Ok(Vec::new()) };
+    let mut lines = text.lines();
+    if lines.next() != Some(SWEPT_HEAD) {
+        return Err(format!("{}: the first line is not the expected header", path.display()));
+    }
+    let parse = |line: &str| {
+        let fields: Vec<String> = line.split('\t').map(str::to_owned).collect();
+        let [function, form, format, range, points, error, rest @ ..] = &fields[..] else {
+            return None;
+        };
+        Some(Swept {
+            function: function.clone(),
+            form: form.clone(),
+            format: format.clone(),
+            range: range.clone(),
+            points: points.parse().ok()?,
+            error: error.parse().ok()?,
+            rest: rest.to_vec().try_into().ok()?,
+        })
+    };
+    let bad = |line| format!("{}: cannot read the line {line:?}", path.display());
+    lines.map(|line| parse(line).ok_or_else(|| bad(line))).collect()
+}
+
+/// Puts measurements in the place of those of the same functions.
+pub fn record_swept(path: &Path, swept: Vec<Swept>) -> Result<(), String> {
+    let old = read_swept(path)?;
+    let is_new = |old: &Swept| swept.iter().any(|new| new.function == old.function);
+    let mut list: Vec<Swept> = old.into_iter().filter(|old| !is_new(old)).collect();
+    list.extend(swept);
+    // Gated units after the activations.
+    list.sort_by_key(|s| CATALOGUE.iter().position(|row| row.name == s.function).unwrap_or(1000));
+    let mut text = format!("{SWEPT_HEAD}\n");
+    for Swept { function, form, format, range, points, error, rest } in &list {
+        let rest = rest.join("\t");
+        writeln!(text, "{function}\t{form}\t{format}\t{range}\t{points}\t{error:.9}\t{rest}")
+            .expect("memory");
+    }
+    write_text(path, &text)
+}
+
+/// What is wrong with measurements at sampled parameters: an error above its promise, another range
+/// than is documented, a form without any.
+pub fn swept_complaints(swept: &[Swept]) -> Vec<String> {
+    let mut complaints = Vec::new();
+    for cell in cells(Level::best(), &[]) {
+        let name = format!("{} {} of {}", cell.format, cell.form, cell.function);
+        let found = swept.iter().find(|s| {
+            [&s.function, &s.form, &s.format, &s.range]
+                == [cell.function, &cell.form, cell.format, &cell.range]
+        });
+        complaints.extend(match found {
+            None => Some(format!("{name}: parameters.tsv has no measurement for {}", cell.range)),
+            // One rounding adds a little to half an ulp, see `complaint`.
+            Some(s) if s.error.is_nan() || s.error > cell.allowed + 1e-9 => {
+                Some(format!("{name}: {:.6} ulp, {} are promised", s.error, cell.allowed))
+            }
+            Some(_) => None,
+        });
+    }
+    complaints
+}
+
+/// What is wrong with rows.tsv, as `rows.py` writes it: an error above what the documentation states, or a
+/// function without its errors.
+pub fn rows_complaints(text: &str) -> Vec<String> {
+    // The double backward pass and those from the output are in the tests of the rows only.
+    const FORMS: [&str; 3] = ["value", "backward", "jacobian"];
+    let lines: Vec<Vec<&str>> =
+        text.lines().skip(1).map(|line| line.split('\t').collect()).collect();
+    let mut complaints = Vec::new();
+    // softmin and the gradient of logsumexp have the bits of softmax.
+    let others = |name: &str| name != "softmin";
+    for activation in ROW_CATALOGUE.iter().filter(|activation| others(activation.name)) {
+        for ufunc in activation.ufuncs {
+            let suffix = ufunc.form.suffix().trim_start_matches('_');
+            let form = if suffix.is_empty() { "value" } else { suffix };
+            if !FORMS.contains(&form) || activation.name == "logsumexp" && form != "value" {
+                continue;
+            }
+            let bound = stated_bounds(ufunc.error)[0];
+            for format in [Float32::NAME, Float64::NAME] {
+                let place = [activation.name, form, format];
+                let line = lines.iter().find(|fields| fields.len() == 7 && fields[..3] == place);
+                let error = line.and_then(|fields| fields[5].parse::<f64>().ok());
+                if error.is_none_or(|error| error.is_nan() || error > bound) {
+                    complaints.push(format!(
+                        "{format} {form} of {}: {error:?} ulp in rows.tsv, {bound} are promised",
+                        activation.name
+                    ));
+                }
+            }
+        }
+    }
+    complaints
 }

@@ -8,11 +8,9 @@ use actgrad::operands::{Kernels, Operand, compute};
 use actgrad::simd::Level;
 
 use crate::arbiter::{Exact, Number, exact, judge, rounded};
-use crate::ball::Ball;
 use crate::format::{Bits, Format, decode, encode, nearest, power_of_two};
 use crate::formulas::{Evaluators, Form, Formula, Parameters};
 use crate::interval::Enclosure as _;
-use crate::pair::Pair;
 use crate::reference::Reference;
 use crate::screen::{Screen, Screened};
 
@@ -106,6 +104,9 @@ impl Tally {
     }
 }
 
+/// What is asked about results the first ball leaves open.
+type Second<F> = <<F as Format>::Number as Screen>::Second;
+
 /// What is known of a single result, for people to read.
 pub struct Account {
     pub input: f64,
@@ -170,7 +171,8 @@ impl<F: Format> Trial<F> {
         if self.is_in_domain(x) {
             let mut ball = [F::Number::exact(0.0)];
             F::Number::evaluate(self.evaluators(), &[x], self.parameters, &mut ball);
-            if let Some(value) = ball[0].rounded::<F>() {
+            let second = || second(self, x)?.rounded::<F>();
+            if let Some(value) = ball[0].rounded::<F>().or_else(second) {
                 return Ok(value);
             }
         }
@@ -389,7 +391,7 @@ fn screen_block<F: Format>(
     misrounded
 }
 
-/// What the ball of pairs proves of a result, if that decides the rounding and no error above the limit.
+/// What the second ball proves of a result, if that decides the rounding and no error above the limit.
 #[cold]
 #[inline(never)]
 fn look_again<F: Format>(trial: &Trial<F>, x: f64, got: f64, limit: f64) -> Option<Screened> {
@@ -397,11 +399,11 @@ fn look_again<F: Format>(trial: &Trial<F>, x: f64, got: f64, limit: f64) -> Opti
     (screened.error <= limit + EQUAL).then_some(screened)
 }
 
-/// The ball of pairs of a form, where that is not the first one.
-fn second<F: Format>(trial: &Trial<F>, x: f64) -> Option<Ball<Pair>> {
-    let mut ball = [Ball::exact(0.0)];
+/// The ball that knows better than the first one.
+fn second<F: Format>(trial: &Trial<F>, x: f64) -> Option<Second<F>> {
+    let mut ball = [Second::<F>::exact(0.0)];
     if F::Number::HAS_SECOND {
-        Ball::<Pair>::evaluate(trial.evaluators(), &[x], trial.parameters, &mut ball);
+        Second::<F>::evaluate(trial.evaluators(), &[x], trial.parameters, &mut ball);
     }
     F::Number::HAS_SECOND.then_some(ball[0])
 }

@@ -2,9 +2,11 @@
 
 use accuracy::formulas::Form;
 use accuracy::run::{line, parse};
+use accuracy::sweep::stated_bounds;
 use accuracy::tables::{
     FORMATS, Measurement, Promise, complaint, looseness, promises_path, public_promise,
-    read_promises, read_results, record, results_path, tighten, tightened,
+    read_promises, read_results, read_swept, record, record_swept, results_path, rows_complaints,
+    swept_complaints, swept_path, tighten, tightened,
 };
 use accuracy::trial::{Tally, Worst};
 use actgrad::catalogue::CATALOGUE;
@@ -119,4 +121,43 @@ fn checkpoint_lines_read_back() {
         assert_eq!(parse(text.trim_end()), Some((3, tally)));
         assert_eq!(parse(&text[..text.len() - 3]), None, "a line cut short counts for nothing");
     }
+}
+
+#[test]
+fn bounds_with_parameters_hold_for_what_was_measured() {
+    let swept = read_swept(&swept_path()).expect("parameters.tsv is readable");
+    let complaints = swept_complaints(&swept);
+    assert!(complaints.is_empty(), "{}", complaints.join("\n"));
+
+    let mut broken = swept.clone();
+    broken[0].error = 1.5;
+    let mut narrow = swept.clone();
+    narrow[0].range = "less".to_owned();
+    for bad in [broken, narrow, swept[1..].to_vec()] {
+        assert_eq!(swept_complaints(&bad).len(), 1);
+    }
+
+    let path = std::env::temp_dir().join(format!("actgrad-swept-{}.tsv", std::process::id()));
+    record_swept(&path, swept.clone()).expect("the temporary folder is writable");
+    let read = read_swept(&path).expect("what was written is readable");
+    std::fs::remove_file(&path).expect("the file is there");
+    assert_eq!(read, swept);
+}
+
+#[test]
+fn bounds_of_rows_hold_for_what_was_measured() {
+    let text = std::fs::read_to_string(results_path("rows")).expect("rows.tsv is readable");
+    let complaints = rows_complaints(&text);
+    assert!(complaints.is_empty(), "{}", complaints.join("\n"));
+    let lines: Vec<&str> = text.lines().collect();
+    assert_eq!(rows_complaints(&lines[..lines.len() - 1].join("\n")).len(), 1, "a line is missing");
+    let broken = text.replace("\t0.", "\t1.");
+    assert!(rows_complaints(&broken).len() > 5);
+}
+
+#[test]
+fn bounds_are_read_from_documentation() {
+    assert_eq!(stated_bounds("at most 1.5 ulp, and more"), [1.5]);
+    assert_eq!(stated_bounds("at most 2 ulp; elsewhere 100 ulp"), [2.0, 100.0]);
+    assert_eq!(stated_bounds("that of one rounding"), [0.5]);
 }

@@ -224,7 +224,6 @@ impl<T: Number> S<T> {
     fn bracket(&self) -> Double<T> {
         let [a, b, c, rest] = T::SILU_ZERO;
         let n = a.mul_add(b, -self.t.hi);
-        let square = n * n;
         let near = if self.pair {
             // beta x may be much closer to the zero than any number is.
             let exact = two_sum(n, -self.t.lo);
@@ -233,6 +232,8 @@ impl<T: Number> S<T> {
         } else {
             Double { hi: n, lo: c }
         };
+        let n = near.hi;
+        let square = n * n;
         let lo = square.mul_add(polynomial_by_pairs(n, square, T::SILU_NEAR, T::ONE), near.lo);
         let near = Double { hi: near.hi, lo };
         let is_near = square < T::literal(1.0 / 256.0);
@@ -255,7 +256,14 @@ impl<T: Number> S<T> {
             lo: T::TWO.mul_add(self.shortfall.lo, self.t.lo),
         };
         let zero = T::pair(2.3993572805154675, 1.8464872855353363e-16);
-        let n = fast_two_sum(zero.hi - self.t.hi, zero.lo - self.t.lo);
+        let n = if self.pair {
+            // As in `bracket`; 2^-109 is missing from the pair.
+            let low = two_sum(zero.lo, -self.t.lo);
+            let n = two_sum(zero.hi - self.t.hi, low.hi);
+            Double { hi: n.hi, lo: n.lo + (low.lo + T::literal(1.0808311685947344e-33)) }
+        } else {
+            fast_two_sum(zero.hi - self.t.hi, zero.lo - self.t.lo)
+        };
         let square = n.hi * n.hi;
         // The bracket's slope at its zero z is -z/2.
         let tail = polynomial_by_pairs(n.hi, square, T::SILU_BEND_NEAR, T::ONE);
