@@ -3,6 +3,7 @@
 use super::Number;
 use super::double::{Double, polynomial, polynomial_by_pairs};
 use super::exp::exp_decay;
+use super::gate::GateConstants;
 use super::quotient::{quotient, reciprocal_estimate};
 use super::real::Real;
 
@@ -10,6 +11,8 @@ use super::real::Real;
 pub trait TanhConstants: Real {
     /// `q` with `tanh(x) = x + x^3 q(x^2)` on `|x| <= 1/4`.
     const TANH_TAIL: &'static [Self];
+    /// `q` with `e^r - 1 = r + r^2 q(r)` on `|r| <= ln(2)/2 + 2^-20`, for [`tanh_round`].
+    const TANH_GATE_TAIL: &'static [Self];
     /// `q` with `x^3 / (x - tanh(x)) = 3 + 6/5 x^2 + x^4 q(x^2)` on `|x| <= 5/4`.
     const TANH_SHRINK_TAIL: &'static [Self];
     /// `q` with `1 - x tanh(x) = -t (z + t^2 q(t))` for `x = z + t`, `|t| <= 1/8`, where
@@ -18,10 +21,14 @@ pub trait TanhConstants: Real {
 }
 
 // tools/coefficients/tanh.sollya; relative error of x + x^3 q(x^2): 2^-32.5.
+// tools/coefficients/gate.sollya; error of r + r^2 q(r) relative to e^r - 1: 2^-31.0. With the five
+// coefficients of GATE_TAIL the largest error of tanh is 1.006 ulp.
 // tools/coefficients/tanh_shrink.sollya; relative error of 3 + 6/5 x^2 + x^4 q(x^2): 2^-30.6.
 // tools/coefficients/lisht.sollya; relative error of z + t^2 q(t): 2^-27.6.
 impl TanhConstants for f32 {
     const TANH_TAIL: &'static [f32] = &[-0.33333334, 0.13333422, -0.053971674, 0.021207865];
+    const TANH_GATE_TAIL: &'static [f32] =
+        &[0.5, 0.16666666, 0.041666478, 0.008333567, 0.0013933688, 0.00019743275];
     const TANH_SHRINK_TAIL: &'static [f32] =
         &[-0.0057142847, 0.00025394518, -1.2126631e-05, 5.160762e-07];
     const LISHT_TAIL: &'static [f32] = &[-0.122041054, 0.10172858, -0.03579543, -0.004064227];
@@ -41,6 +48,7 @@ impl TanhConstants for f64 {
         -0.0014490607586882351,
         0.0005287186085783021,
     ];
+    const TANH_GATE_TAIL: &'static [f64] = f64::GATE_TAIL;
     const TANH_SHRINK_TAIL: &'static [f64] = &[
         -0.005714285714285712,
         0.0002539682539679849,
@@ -100,7 +108,7 @@ pub fn tanh_round<T: Number>(x: T) -> T {
     let r = k.mul_add(T::LN2_HI, -distance);
     let u = k.mul_add(T::LN2_LO, r);
     let square = u * u;
-    let tail = polynomial_by_pairs(u, square, T::GATE_TAIL, lift);
+    let tail = polynomial_by_pairs(u, square, T::TANH_GATE_TAIL, lift);
     let rest = square.mul_add(tail, k * (T::LN2_LO * lift));
     // start + r, both times 2^EXP_BIAS; start is 0 or larger than r.
     let plus = |start: T| {
