@@ -15,7 +15,7 @@ from pathlib import Path
 HERE = Path(__file__).parent
 sys.path.insert(0, str(HERE.parent / "tests"))
 
-import test_rows as rows  # noqa: E402
+import test_rows as rows  # noqa: E402  (the path is set above)
 
 # The smallest normal float64: float32 shares are computed in a wider range.
 TINY = sys.float_info.min

@@ -957,7 +957,7 @@ impl<'a, E: Element<T>, T: RowNumber> Job<'a, E, T> {
     }
 
     /// The sums over a segment, or the part of one there is.
-    #[allow(clippy::too_many_arguments)]
+    #[allow(clippy::too_many_arguments, reason = "what a segment is, and where its sums go")]
     unsafe fn segment_sums(
         &self,
         workspace: &mut Workspace<T>,
@@ -1048,7 +1048,7 @@ impl<'a, E: Element<T>, T: RowNumber> Job<'a, E, T> {
     }
 
     /// The results of some blocks.
-    #[allow(clippy::too_many_arguments)]
+    #[allow(clippy::too_many_arguments, reason = "what a segment is, and what its row has become")]
     unsafe fn results(
         &self,
         workspace: &mut Workspace<T>,
