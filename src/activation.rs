@@ -30,6 +30,8 @@ pub trait Activation: 'static {
     /// Whether the jet keeps its promise in float32 arithmetic; else float32 operands are computed
     /// in float64 and rounded once.
     const NATIVE: bool = true;
+    /// Whether the jet is a few comparisons and products: see [`ElementFunction::LIGHT`].
+    const LIGHT: bool = false;
 
     fn jet<T: Number>(x: T, parameters: Parameters<T>) -> Jet<T>;
 
@@ -80,6 +82,7 @@ impl<A: Activation, F: Form> ElementFunction for Projection<A, F> {
     const INPUTS: usize = F::GRADIENTS + 1 + A::PARAMETERS;
     const OUTPUTS: usize = F::OUTPUTS;
     const ARGUMENT: usize = F::GRADIENTS;
+    const LIGHT: bool = A::LIGHT;
     #[inline(always)]
     fn apply<T: Number>(inputs: [T; MAX_INPUTS]) -> [T; MAX_OUTPUTS] {
         F::apply::<A, T>(inputs)

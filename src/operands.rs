@@ -300,6 +300,13 @@ fn round_to_odd(value: f64) -> f32 {
     f32::from_bits(truncated | u32::from(back != value && !value.is_nan()))
 }
 
+/// Bytes that stores should not cross the border of: one that does takes two turns.
+const CACHE_LINE: usize = 64;
+
+/// Elements from which a call of its own for those before the first border pays: it is a padded
+/// block, and aligned stores save up to a seventh of the time of the cheapest kernels.
+const ALIGNED_FROM: usize = 4096;
+
 /// Runs a kernel of precision `T` over operands stored as `E`: directly where it can read and write
 /// them itself, else through the buffer.
 ///
@@ -333,8 +340,21 @@ unsafe fn run<E: Element<T>, T: Number>(
     for (to, from) in kernel_outputs.iter_mut().zip(outputs) {
         *to = from.at(start).cast();
     }
-    // SAFETY: the operands are contiguous, or repeated, elements of T.
-    unsafe { kernel(count, kernel_inputs.as_ptr(), kernel_outputs.as_ptr()) };
+    let head = if count < ALIGNED_FROM { 0 } else { kernel_outputs[0].align_offset(CACHE_LINE) };
+    let head = head.min(count);
+    // SAFETY: the operands are contiguous, or repeated, elements of T; `head` of them come first.
+    unsafe {
+        if head > 0 {
+            kernel(head, kernel_inputs.as_ptr(), kernel_outputs.as_ptr());
+            for input in kernel_inputs.iter_mut().filter(|input| !input.repeated) {
+                input.pointer = input.pointer.wrapping_add(head);
+            }
+            for output in &mut kernel_outputs {
+                *output = output.wrapping_add(head);
+            }
+        }
+        kernel(count - head, kernel_inputs.as_ptr(), kernel_outputs.as_ptr());
+    }
 }
 
 /// A call whose operands pass through the buffer. Made only where [`run`]'s contract holds.
