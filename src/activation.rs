@@ -27,6 +27,8 @@ pub struct Jet<T> {
 pub trait Activation: 'static {
     /// How many parameters follow x.
     const PARAMETERS: usize = 0;
+    /// The parameters' defaults; NaN for one that has none.
+    const DEFAULTS: Parameters<f64> = [f64::NAN; 2];
     /// Whether the jet keeps its promise in float32 arithmetic; else float32 operands are computed
     /// in float64 and rounded once.
     const NATIVE: bool = true;
@@ -57,6 +59,18 @@ pub trait Activation: 'static {
     #[inline(always)]
     fn derivative_from_output<T: Number>(_y: T, _parameters: Parameters<T>) -> T {
         T::NAN
+    }
+}
+
+/// The activation `A` at its default parameters: constants, which the compiler computes with.
+pub struct AtDefaults<A>(PhantomData<A>);
+
+impl<A: Activation> Activation for AtDefaults<A> {
+    const NATIVE: bool = A::NATIVE;
+
+    #[inline(always)]
+    fn jet<T: Number>(x: T, _: Parameters<T>) -> Jet<T> {
+        A::jet(x, A::DEFAULTS.map(T::literal))
     }
 }
 

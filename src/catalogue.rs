@@ -6,9 +6,9 @@
 //! name whichever is missing.
 
 use crate::activation::{
-    Activation, Backward, BackwardFromOutput, Derivative, DerivativeFromOutput, DoubleBackward,
-    FirstParameterDerivative, Form, Projection, SecondDerivative, SecondParameterDerivative, Value,
-    ValueAndDerivative,
+    Activation, AtDefaults, Backward, BackwardFromOutput, Derivative, DerivativeFromOutput,
+    DoubleBackward, FirstParameterDerivative, Form, Projection, SecondDerivative,
+    SecondParameterDerivative, Value, ValueAndDerivative,
 };
 use crate::activations::{
     elu, erf, gelu, gelu_tanh, hard, logit, mish, relu, shrink, sigmoid, silu, softplus, softsign,
@@ -65,6 +65,7 @@ pub struct Row {
     pub promised: Option<[(f64, f64); 2]>,
     pub from_output: FromOutput,
     forms: fn(&Row, Level) -> Vec<Ufunc>,
+    forms_at_defaults: Option<fn(&Row, Level) -> Vec<Ufunc>>,
 }
 
 /// One flat function: a form of an activation, with its loops.
@@ -83,6 +84,14 @@ impl Row {
     /// Every form of the activation, with its loops for an instruction set.
     pub fn ufuncs(&self, level: Level) -> Vec<Ufunc> {
         (self.forms)(self, level)
+    }
+
+    /// The forms that are called most, with the parameters at their defaults and not among the
+    /// operands; none without defaults.
+    pub fn ufuncs_at_defaults(&self, level: Level) -> Vec<Ufunc> {
+        let complete = self.parameters.iter().all(|parameter| parameter.default.is_some());
+        let forms = self.forms_at_defaults.filter(|_| complete);
+        forms.map_or(Vec::new(), |forms| forms(self, level))
     }
 
     /// The values of the first parameter for which the error bounds hold, if they do not hold for all.
@@ -136,7 +145,7 @@ fn ufunc<A: Activation, F: Form>(row: &Row, level: Level, parameter: Option<&str
         _ => &["gg", "grad"],
     };
     let point = if F::SUFFIX.ends_with("from_output") { "y" } else { "x" };
-    let parameters = row.parameters.iter().map(|parameter| parameter.name);
+    let parameters = row.parameters.iter().take(A::PARAMETERS).map(|parameter| parameter.name);
     Ufunc {
         name: if form.is_empty() { row.name.to_owned() } else { format!("{}_{form}", row.name) },
         form: if form.is_empty() { "value".to_owned() } else { form },
@@ -167,6 +176,15 @@ fn forms<A: Activation>(row: &Row, level: Level) -> Vec<Ufunc> {
     list
 }
 
+fn forms_at_defaults<A: Activation>(row: &Row, level: Level) -> Vec<Ufunc> {
+    vec![
+        ufunc::<AtDefaults<A>, Value>(row, level, None),
+        ufunc::<AtDefaults<A>, Derivative>(row, level, None),
+        ufunc::<AtDefaults<A>, ValueAndDerivative>(row, level, None),
+        ufunc::<AtDefaults<A>, Backward>(row, level, None),
+    ]
+}
+
 /// A row without parameters and kinks; the others override what differs.
 const fn row<A: Activation>(name: &'static str, formula: &'static str) -> Row {
     Row {
@@ -179,6 +197,7 @@ const fn row<A: Activation>(name: &'static str, formula: &'static str) -> Row {
         promised: None,
         from_output: FromOutput::No,
         forms: forms::<A>,
+        forms_at_defaults: if A::PARAMETERS == 0 { None } else { Some(forms_at_defaults::<A>) },
     }
 }
 
@@ -234,7 +253,7 @@ pub static CATALOGUE: &[Row] = &[
     Row {
         parameters: &[Parameter {
             name: "negative_slope",
-            default: Some(0.01),
+            default: Some(relu::LeakyRelu::DEFAULTS[0]),
             range: Range::Real,
         }],
         kinks: "f'(0) = 1",
@@ -262,7 +281,11 @@ pub static CATALOGUE: &[Row] = &[
         ..row::<relu::Threshold>("threshold", r"\begin{cases} x & x > t \\ v & x \le t \end{cases}")
     },
     Row {
-        parameters: &[Parameter { name: "alpha", default: Some(1.0), range: Range::Real }],
+        parameters: &[Parameter {
+            name: "alpha",
+            default: Some(elu::Elu::DEFAULTS[0]),
+            range: Range::Real,
+        }],
         kinks: "f'(0) = f''(0) = alpha",
         range: "(-alpha, inf) for alpha > 0",
         promised: Some([(0.0, power_of_two(99)), (0.0, power_of_two(964))]),
@@ -282,7 +305,11 @@ pub static CATALOGUE: &[Row] = &[
         )
     },
     Row {
-        parameters: &[Parameter { name: "alpha", default: Some(1.0), range: Range::Positive }],
+        parameters: &[Parameter {
+            name: "alpha",
+            default: Some(elu::Celu::DEFAULTS[0]),
+            range: Range::Positive,
+        }],
         kinks: "f''(0) = 1/alpha",
         range: "(-alpha, inf)",
         promised: Some([
@@ -293,7 +320,11 @@ pub static CATALOGUE: &[Row] = &[
         ..row::<elu::Celu>("celu", r"\max(x, 0) + \alpha (e^{\min(x, 0)/\alpha} - 1)")
     },
     Row {
-        parameters: &[Parameter { name: "beta", default: Some(1.0), range: Range::Positive }],
+        parameters: &[Parameter {
+            name: "beta",
+            default: Some(softplus::Softplus::DEFAULTS[0]),
+            range: Range::Positive,
+        }],
         promised: Some([(power_of_two(-32), power_of_two(32)); 2]),
         range: "(0, inf)",
         from_output: FromOutput::Accurate,
@@ -306,7 +337,11 @@ pub static CATALOGUE: &[Row] = &[
         ..row::<softsign::Softsign>("softsign", r"\frac{x}{1 + |x|}")
     },
     Row {
-        parameters: &[Parameter { name: "b", default: Some(4.0), range: Range::NotNegative }],
+        parameters: &[Parameter {
+            name: "b",
+            default: Some(softsign::Squareplus::DEFAULTS[0]),
+            range: Range::NotNegative,
+        }],
         range: "(0, inf) for b > 0",
         from_output: FromOutput::AccurateIfPositive,
         ..row::<softsign::Squareplus>("squareplus", r"\frac{x + \sqrt{x^2 + b}}{2}")
@@ -335,7 +370,11 @@ pub static CATALOGUE: &[Row] = &[
         ..row::<silu::Silu>("silu", r"x \sigma(x)")
     },
     Row {
-        parameters: &[Parameter { name: "beta", default: Some(1.0), range: Range::Real }],
+        parameters: &[Parameter {
+            name: "beta",
+            default: Some(silu::Swish::DEFAULTS[0]),
+            range: Range::Real,
+        }],
         range: "[-0.2785 / beta, inf) for beta > 0",
         promised: Some([(0.01, 50.0); 2]),
         ..row::<silu::Swish>("swish", r"x \sigma(\beta x)")
@@ -357,8 +396,16 @@ pub static CATALOGUE: &[Row] = &[
     Row {
         aliases: &["hardtanh"],
         parameters: &[
-            Parameter { name: "min_value", default: Some(-1.0), range: Range::Real },
-            Parameter { name: "max_value", default: Some(1.0), range: Range::Real },
+            Parameter {
+                name: "min_value",
+                default: Some(hard::HardTanh::DEFAULTS[0]),
+                range: Range::Real,
+            },
+            Parameter {
+                name: "max_value",
+                default: Some(hard::HardTanh::DEFAULTS[1]),
+                range: Range::Real,
+            },
         ],
         kinks: "f' = 0 at both",
         range: "[min_value, max_value]",
@@ -372,7 +419,11 @@ pub static CATALOGUE: &[Row] = &[
     },
     Row {
         aliases: &["softshrink"],
-        parameters: &[Parameter { name: "lambd", default: Some(0.5), range: Range::NotNegative }],
+        parameters: &[Parameter {
+            name: "lambd",
+            default: Some(shrink::SoftShrink::DEFAULTS[0]),
+            range: Range::NotNegative,
+        }],
         kinks: "f' = 0 at -lambd and lambd",
         range: "(-inf, inf)",
         from_output: FromOutput::Accurate,
@@ -380,7 +431,11 @@ pub static CATALOGUE: &[Row] = &[
     },
     Row {
         aliases: &["hardshrink"],
-        parameters: &[Parameter { name: "lambd", default: Some(0.5), range: Range::NotNegative }],
+        parameters: &[Parameter {
+            name: "lambd",
+            default: Some(shrink::HardShrink::DEFAULTS[0]),
+            range: Range::NotNegative,
+        }],
         kinks: "f' = 0 at -lambd and lambd",
         range: "(-inf, -lambd), {0} and (lambd, inf)",
         from_output: FromOutput::Accurate,

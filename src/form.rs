@@ -7,6 +7,7 @@
 use numpy::ndarray::arr0;
 use numpy::npyffi::NPY_TYPES;
 use numpy::{PyArrayDescrMethods, PyUntypedArray, PyUntypedArrayMethods, ToPyArray};
+use pyo3::PyTypeInfo;
 use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyFloat, PyString, PyTuple};
@@ -32,6 +33,9 @@ pub struct QuickForm {
     ufunc: Py<PyAny>,
     /// How many operands come before the parameters.
     operands: usize,
+    /// The same with all parameters at their defaults and not among its operands, for float32 and
+    /// float64. A half format rounds a default to itself.
+    at_defaults: Option<Py<PyAny>>,
     /// Empty where some are fixed.
     parameters: Vec<Parameter>,
     /// For a dtype, by its number, all parameters as arrays of it: Python numbers take the dtype of
@@ -111,6 +115,30 @@ impl QuickForm {
         Ok(Some((PyTuple::new(py, completed)?, out)))
     }
 
+    /// The ufunc to call with what was given, if that is as many plain arrays of float32 or float64 as
+    /// there are operands, and `out` at most. (A subclass of ndarray may ask which ufunc it is.)
+    fn without_parameters(
+        &self,
+        given: &Bound<'_, PyTuple>,
+        keywords: Option<&Bound<'_, PyDict>>,
+    ) -> Option<&Py<PyAny>> {
+        let ufunc = self.at_defaults.as_ref()?;
+        if given.len() != self.operands {
+            return None;
+        }
+        let py = given.py();
+        let plain = |object: &Bound<'_, PyAny>| {
+            let array = object.cast::<PyUntypedArray>().ok()?;
+            array.get_type().is(PyUntypedArray::type_object(py)).then(|| array.dtype().num())
+        };
+        let first = plain(given.get_borrowed_item(0).ok()?.as_any())?;
+        let alike = |object: &Bound<'_, PyAny>| plain(object) == Some(first);
+        let others = given.iter_borrowed().skip(1).all(|operand| alike(&operand));
+        let mut results = keywords.into_iter().flatten();
+        let results = results.all(|(key, value)| key.is(intern!(py, "out")) && alike(&value));
+        ([SINGLE, DOUBLE].contains(&first) && others && results).then_some(ufunc)
+    }
+
     /// The dtype's number, if the operands are arrays of one of NumPy's own.
     fn type_number(&self, given: &Bound<'_, PyTuple>) -> PyResult<Option<i32>> {
         let mut common = None;
@@ -135,6 +163,7 @@ impl QuickForm {
     fn new(
         py: Python<'_>,
         ufunc: Py<PyAny>,
+        at_defaults: Option<Py<PyAny>>,
         operands: usize,
         parameters: Vec<(String, f64, bool)>,
         ready: Vec<(i32, Py<PyTuple>)>,
@@ -149,7 +178,7 @@ impl QuickForm {
                 inclusive,
             })
             .collect();
-        QuickForm { ufunc, operands, parameters, ready }
+        QuickForm { ufunc, at_defaults, operands, parameters, ready }
     }
 
     /// Calls the ufunc, or `call_completed` of the class derived from this one.
@@ -159,6 +188,9 @@ impl QuickForm {
         operands: &Bound<'py, PyTuple>,
         keywords: Option<&Bound<'py, PyDict>>,
     ) -> PyResult<Bound<'py, PyAny>> {
+        if let Some(ufunc) = slf.get().without_parameters(operands, keywords) {
+            return ufunc.bind(slf.py()).call(operands, keywords);
+        }
         if let Some((completed, out)) = slf.get().complete(operands, keywords)? {
             return slf.get().ufunc.bind(slf.py()).call(completed, out.as_ref());
         }

@@ -263,6 +263,18 @@ fn create_ufuncs(py: Python<'_>, level: Level) -> PyResult<(Bound<'_, PyDict>, V
     Ok((table, registered))
 }
 
+/// Creates the ufuncs with parameters at their defaults, which are not among the operands.
+fn create_ufuncs_at_defaults(py: Python<'_>, level: Level) -> PyResult<Bound<'_, PyDict>> {
+    let table = PyDict::new(py);
+    for row in CATALOGUE {
+        for form in row.ufuncs_at_defaults(level) {
+            let ufunc = ufunc::create(py, &form.name, &docstring(row, &form), form.kernels)?;
+            table.set_item(form.name, ufunc)?;
+        }
+    }
+    Ok(table)
+}
+
 /// Creates the ufuncs of the row functions and adds them to the table.
 fn create_row_ufuncs(table: &Bound<'_, PyDict>, level: Level) -> PyResult<Vec<RegisteredRows>> {
     let mut registered = Vec::new();
@@ -333,6 +345,7 @@ fn _core(module: &Bound<'_, PyModule>) -> PyResult<()> {
     let _ = REGISTERED.set(py, registered);
     let _ = REGISTERED_ROWS.set(py, create_row_ufuncs(&ufuncs, level)?);
     module.add("ufuncs", ufuncs)?;
+    module.add("ufuncs_at_defaults", create_ufuncs_at_defaults(py, level)?)?;
     module.add("catalogue", catalogue(py)?)?;
     module.add_class::<QuickForm>()?;
     module.add("__version__", env!("CARGO_PKG_VERSION"))?;

@@ -365,3 +365,37 @@ def test_the_two_parameters_of_one_activation_are_told_apart() -> None:
 
     assert ends("min_value") == [1, 0, 0, 0, 0]
     assert ends("max_value") == [0, 0, 0, 1, 1]
+
+
+@pytest.mark.parametrize("flat", _core.ufuncs_at_defaults)
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_defaults_left_out_give_the_bits_of_defaults_given(flat: str, dtype: str) -> None:
+    activation = max(
+        (
+            a
+            for a in ag.activations("element-wise")
+            if flat == a.name or flat.startswith(f"{a.name}_")
+        ),
+        key=lambda a: len(a.name),
+    )
+    defaults = [np.dtype(dtype).type(value) for value in activation.parameters.values()]
+    random = np.random.default_rng(3)
+    everywhere = random.integers(0, 256, 80_000, dtype=np.uint8).view(dtype)
+    x = np.concatenate([everywhere, random.normal(0, 3, 20_000).astype(dtype)])
+    operands = [random.normal(size=x.size).astype(dtype)] * (flat.endswith("_backward")) + [x]
+    without = _core.ufuncs_at_defaults[flat](*operands)
+    given = _core.ufuncs[flat](*operands, *defaults)
+    assert_same_bits(without, given, flat)
+
+
+def test_only_plain_arrays_reach_the_ufunc_without_parameters() -> None:
+    seen = []
+
+    class Asking(np.ndarray):
+        def __array_ufunc__(self, ufunc: np.ufunc, method: str, *inputs: Any, **kwargs: Any) -> Any:
+            seen.append(ufunc)
+            return None
+
+    ag.leaky_relu(np.ones(3).view(Asking))
+    ag.leaky_relu(np.ones(3), out=np.ones(3).view(Asking))
+    assert seen == [ag.ufuncs.leaky_relu] * 2

@@ -18,17 +18,20 @@ __all__ = [
     "set_num_threads",
     "simd_level",
     "ufuncs",
+    "ufuncs_at_defaults",
 ]
 
 __version__: str
 catalogue: list[CatalogueRow]
 ufuncs: dict[str, np.ufunc]
+ufuncs_at_defaults: dict[str, np.ufunc]
 
 @disjoint_base
 class QuickForm:
     def __new__(
         cls,
         ufunc: np.ufunc,
+        at_defaults: np.ufunc | None,
         operands: int,
         parameters: list[tuple[str, float, bool]],
         ready: list[tuple[int, tuple[np.ndarray[Any, Any], ...]]],

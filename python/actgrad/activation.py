@@ -94,7 +94,9 @@ class ParametrisedForm(BaseForm, _core.QuickForm):
         needs_positive: bool = False,
     ) -> "ParametrisedForm":
         """Make the form, with what its calls are compared with."""
-        ufunc = _core.ufuncs[activation if form == "value" else f"{activation}_{form}"]
+        flat = activation if form == "value" else f"{activation}_{form}"
+        ufunc = _core.ufuncs[flat]
+        at_defaults = None if fixed else _core.ufuncs_at_defaults.get(flat)
         ranges = [parameter.range for parameter in parameters]
         if needs_positive:
             ranges[0] = "positive"
@@ -103,7 +105,7 @@ class ParametrisedForm(BaseForm, _core.QuickForm):
         values = [fixed.get(parameter.name, parameter.default) for parameter in parameters]
         known = all(type(value) in (int, float) for value in values)
         ready = _ready(values) if known and not (needs_positive and values[0] <= 0) else []
-        self = super().__new__(cls, ufunc, operands, given, ready)
+        self = super().__new__(cls, ufunc, at_defaults, operands, given, ready)
         self._activation = activation
         self._form = form
         self.ufunc = ufunc

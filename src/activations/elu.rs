@@ -36,6 +36,7 @@ pub struct Elu;
 
 impl Activation for Elu {
     const PARAMETERS: usize = 1;
+    const DEFAULTS: Parameters<f64> = [1.0, 0.0];
 
     #[inline(always)]
     fn jet<T: Number>(x: T, [alpha, _]: Parameters<T>) -> Jet<T> {
@@ -118,6 +119,7 @@ pub struct Celu;
 
 impl Activation for Celu {
     const PARAMETERS: usize = 1;
+    const DEFAULTS: Parameters<f64> = [1.0, 0.0];
 
     #[inline(always)]
     fn jet<T: Number>(x: T, [alpha, _]: Parameters<T>) -> Jet<T> {

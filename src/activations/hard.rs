@@ -76,6 +76,7 @@ pub struct HardTanh;
 
 impl Activation for HardTanh {
     const PARAMETERS: usize = 2;
+    const DEFAULTS: Parameters<f64> = [-1.0, 1.0];
 
     #[inline(always)]
     fn jet<T: Number>(x: T, [low, high]: Parameters<T>) -> Jet<T> {

@@ -124,6 +124,7 @@ pub struct LeakyRelu;
 
 impl Activation for LeakyRelu {
     const PARAMETERS: usize = 1;
+    const DEFAULTS: Parameters<f64> = [0.01, 0.0];
 
     #[inline(always)]
     fn jet<T: Number>(x: T, [slope, _]: Parameters<T>) -> Jet<T> {

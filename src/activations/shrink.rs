@@ -12,6 +12,7 @@ pub struct SoftShrink;
 
 impl Activation for SoftShrink {
     const PARAMETERS: usize = 1;
+    const DEFAULTS: Parameters<f64> = [0.5, 0.0];
 
     #[inline(always)]
     fn jet<T: Number>(x: T, [lambda, _]: Parameters<T>) -> Jet<T> {
@@ -49,6 +50,7 @@ pub struct HardShrink;
 
 impl Activation for HardShrink {
     const PARAMETERS: usize = 1;
+    const DEFAULTS: Parameters<f64> = [0.5, 0.0];
 
     #[inline(always)]
     fn jet<T: Number>(x: T, [lambda, _]: Parameters<T>) -> Jet<T> {

@@ -150,6 +150,7 @@ pub struct Swish;
 
 impl Activation for Swish {
     const PARAMETERS: usize = 1;
+    const DEFAULTS: Parameters<f64> = [1.0, 0.0];
 
     #[inline(always)]
     fn jet<T: Number>(x: T, [beta, _]: Parameters<T>) -> Jet<T> {

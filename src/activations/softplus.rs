@@ -20,6 +20,7 @@ pub struct Softplus;
 
 impl Activation for Softplus {
     const PARAMETERS: usize = 1;
+    const DEFAULTS: Parameters<f64> = [1.0, 0.0];
 
     #[inline(always)]
     fn jet<T: Number>(x: T, [beta, _]: Parameters<T>) -> Jet<T> {

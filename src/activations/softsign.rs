@@ -54,6 +54,7 @@ pub struct Squareplus;
 
 impl Activation for Squareplus {
     const PARAMETERS: usize = 1;
+    const DEFAULTS: Parameters<f64> = [4.0, 0.0];
 
     #[inline(always)]
     fn jet<T: Number>(x: T, [b, _]: Parameters<T>) -> Jet<T> {
