@@ -5,9 +5,10 @@
 
 use crate::catalogue::{FromOutput, Parameter, Range, Row, Ufunc};
 use crate::gated::GatedUnit;
-use crate::operands::{Operand, Storage, compute};
+use crate::operands::{Operand, compute};
 use crate::rows::catalogue::{RowActivation, RowForm, RowUfunc};
 use crate::simd::{MAX_INPUTS, MAX_OUTPUTS};
+use crate::storage::Storage;
 
 /// The numpydoc docstring of a flat ufunc; NumPy puts its signature before it.
 pub fn docstring(row: &Row, ufunc: &Ufunc) -> String {

@@ -5,8 +5,9 @@
 //! are merged as far as they go, and every run along the last one is a call of the kernel.
 
 use crate::float_status::FloatStatus;
-use crate::operands::{Kernels, Operand, Storage, compute_range};
+use crate::operands::{Kernels, Operand, compute_range};
 use crate::simd::{MAX_INPUTS, MAX_OUTPUTS};
+use crate::storage::Storage;
 use crate::threads;
 
 const MAX_OPERANDS: usize = MAX_INPUTS + MAX_OUTPUTS;
@@ -132,7 +133,7 @@ impl Axis {
 #[cfg(test)]
 mod tests {
     use super::{Axis, Grid, MAX_OPERANDS};
-    use crate::operands::Storage;
+    use crate::storage::Storage;
 
     fn axis(length: usize, strides: [isize; 3]) -> Axis {
         let mut all = [0; MAX_OPERANDS];

@@ -9,7 +9,8 @@
 //! | [`founding`] | `derivatives`: sigmoid, tanh and ReLU in one pass, decimally rounded |
 //! | [`math`] | working precisions, pairs `hi + lo`, elementary functions |
 //! | [`simd`] | instruction sets, and the loop compiled for each |
-//! | [`operands`] | strides, storage formats and overlap: from arrays to kernels |
+//! | [`storage`] | storage formats: reading them and rounding to them |
+//! | [`operands`] | strides and overlap: from arrays to kernels |
 //! | [`rows`] | softmax and its relatives: functions of rows |
 //! | [`grid`] | operands that repeat along some of several axes |
 //! | [`threads`] | splitting a large call |
@@ -42,6 +43,7 @@ pub mod operands;
 pub mod rows;
 #[allow(unsafe_code, reason = "calls code compiled for instructions found at run time")]
 pub mod simd;
+pub mod storage;
 pub mod threads;
 
 #[cfg(feature = "python")]

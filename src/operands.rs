@@ -10,35 +10,13 @@ use core::mem::{MaybeUninit, size_of};
 use core::ops::Range;
 use core::ptr::{null, null_mut};
 
-use half::slice::HalfFloatSliceExt;
 use half::{bf16, f16};
 
 use crate::float_status::FloatStatus;
 use crate::math::Number;
-use crate::simd::{Input, Kernel, Level, MAX_INPUTS, MAX_OUTPUTS, Task};
+use crate::simd::{Input, Instructions, Kernel, Level, MAX_INPUTS, MAX_OUTPUTS, Task};
+use crate::storage::{Element, Half, Settling, Storage};
 use crate::threads;
-
-/// A storage format of array elements.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Storage {
-    Float16,
-    Bfloat16,
-    Float32,
-    Float64,
-}
-
-impl Storage {
-    pub const ALL: [Storage; 4] =
-        [Storage::Float16, Storage::Bfloat16, Storage::Float32, Storage::Float64];
-
-    pub fn item_size(self) -> usize {
-        match self {
-            Storage::Float16 | Storage::Bfloat16 => 2,
-            Storage::Float32 => 4,
-            Storage::Float64 => 8,
-        }
-    }
-}
 
 /// The loops of one function at the chosen instruction set.
 #[derive(Clone, Copy)]
@@ -196,110 +174,6 @@ pub(crate) unsafe fn compute_range(
 /// Elements in the block buffer: seven of them in float64 take half of a 32 KiB cache.
 const CHUNK: usize = 256;
 
-/// An element type as stored, computed with in the precision `T`.
-pub(crate) trait Element<T: Number>: Copy + 'static {
-    /// The kernel reads and writes this type itself.
-    const NATIVE: bool;
-    const ZERO: Self;
-    fn widen(from: &[Self], to: &mut [T]);
-    /// Rounds each number once, to nearest, ties to even.
-    fn narrow(from: &[T], to: &mut [Self]);
-}
-
-impl<T: Number> Element<T> for T {
-    const NATIVE: bool = true;
-    const ZERO: T = <T as crate::math::real::Real>::ZERO;
-    fn widen(from: &[T], to: &mut [T]) {
-        to.copy_from_slice(from);
-    }
-    fn narrow(from: &[T], to: &mut [T]) {
-        to.copy_from_slice(from);
-    }
-}
-
-impl Element<f64> for f32 {
-    const NATIVE: bool = false;
-    const ZERO: f32 = 0.0;
-    #[inline(always)]
-    fn widen(from: &[f32], to: &mut [f64]) {
-        for (to, &from) in to.iter_mut().zip(from) {
-            *to = f64::from(from);
-        }
-    }
-    #[inline(always)]
-    fn narrow(from: &[f64], to: &mut [f32]) {
-        for (to, &from) in to.iter_mut().zip(from) {
-            *to = from as f32;
-        }
-    }
-}
-
-/// A 16-bit format.
-trait Half: Element<f64> + Element<f32> {
-    const ZERO: Self;
-    fn to_bits(self) -> u16;
-}
-
-macro_rules! implement_half {
-    ($half:ident) => {
-        impl Half for $half {
-            const ZERO: $half = $half::ZERO;
-            #[inline(always)]
-            fn to_bits(self) -> u16 {
-                self.to_bits()
-            }
-        }
-        impl Element<f32> for $half {
-            const NATIVE: bool = false;
-            const ZERO: $half = $half::ZERO;
-            #[inline(always)]
-            fn widen(from: &[$half], to: &mut [f32]) {
-                from.convert_to_f32_slice(to);
-            }
-            #[inline(always)]
-            fn narrow(from: &[f32], to: &mut [$half]) {
-                to.convert_from_f32_slice(from);
-            }
-        }
-        impl Element<f64> for $half {
-            const NATIVE: bool = false;
-            const ZERO: $half = $half::ZERO;
-            #[inline(always)]
-            fn widen(from: &[$half], to: &mut [f64]) {
-                let mut single = [0.0_f32; CHUNK];
-                let single = &mut single[..from.len()];
-                from.convert_to_f32_slice(single);
-                <f32 as Element<f64>>::widen(single, to);
-            }
-            #[inline(always)]
-            fn narrow(from: &[f64], to: &mut [$half]) {
-                let mut single = [0.0_f32; CHUNK];
-                let single = &mut single[..from.len()];
-                for (to, &from) in single.iter_mut().zip(from) {
-                    *to = round_to_odd(from);
-                }
-                to.convert_from_f32_slice(single);
-            }
-        }
-    };
-}
-implement_half!(f16);
-implement_half!(bf16);
-
-/// `value` as a float32, an inexact one with its last bit set: rounding that to a half format gives
-/// what rounding `value` itself would.
-///
-/// Source: S. Boldo, G. Melquiond, "When double rounding is odd", 2005.
-#[inline(always)]
-fn round_to_odd(value: f64) -> f32 {
-    let nearest = value as f32;
-    let back = f64::from(nearest);
-    let bits = nearest.to_bits();
-    // Toward zero, then the last bit set. An infinity of a finite value steps back to the largest.
-    let truncated = bits - u32::from(back.abs() > value.abs());
-    f32::from_bits(truncated | u32::from(back != value && !value.is_nan()))
-}
-
 /// Bytes that stores should not cross the border of: one that does takes two turns.
 const CACHE_LINE: usize = 64;
 
@@ -368,9 +242,9 @@ struct BufferedTask<'a, E, T> {
 
 impl<E: Element<T>, T: Number> Task for BufferedTask<'_, E, T> {
     #[inline(always)]
-    fn run(self) {
+    fn run<I: Instructions>(self) {
         let mut buffers = Buffers::<T>::new();
-        let (kernel_inputs, kernel_outputs) = buffers.operands(self.inputs);
+        let (kernel_inputs, kernel_outputs) = buffers.operands(self.inputs, self.range.len());
         let mut start = self.range.start;
         while start < self.range.end {
             let length = (self.range.end - start).min(CHUNK);
@@ -379,11 +253,11 @@ impl<E: Element<T>, T: Number> Task for BufferedTask<'_, E, T> {
             unsafe {
                 for (input, buffer) in self.inputs.iter().zip(&kernel_inputs) {
                     let needed = if buffer.repeated { 1 } else { length };
-                    load::<E, T>(input.advanced(start), buffer.pointer.cast_mut(), needed);
+                    load::<I, E, T>(input.advanced(start), buffer.pointer.cast_mut(), needed);
                 }
                 (self.kernel)(length, kernel_inputs.as_ptr(), kernel_outputs.as_ptr());
                 for (output, &buffer) in self.outputs.iter().zip(&kernel_outputs) {
-                    store::<E, T>(buffer, output.advanced(start), length);
+                    store::<I, E, T>(buffer, output.advanced(start), length);
                 }
             }
             start += length;
@@ -391,7 +265,7 @@ impl<E: Element<T>, T: Number> Task for BufferedTask<'_, E, T> {
     }
 }
 
-/// Memory for a chunk of every operand, not initialised.
+/// Memory for a chunk of every operand; initialised for the inputs there are, as far as it is used.
 struct Buffers<T>([MaybeUninit<[T; CHUNK]>; MAX_INPUTS + MAX_OUTPUTS]);
 
 impl<T: Number> Buffers<T> {
@@ -402,12 +276,20 @@ impl<T: Number> Buffers<T> {
 
     /// The buffers as the operands of a kernel, repeated where the inputs are.
     #[inline(always)]
-    fn operands(&mut self, inputs: &[Operand]) -> ([Input<T>; MAX_INPUTS], [*mut T; MAX_OUTPUTS]) {
+    fn operands(
+        &mut self,
+        inputs: &[Operand],
+        count: usize,
+    ) -> ([Input<T>; MAX_INPUTS], [*mut T; MAX_OUTPUTS]) {
         let mut pointers = self.0.each_mut().map(|buffer| buffer.as_mut_ptr().cast::<T>());
         let mut kernel_inputs = [Input::<T> { pointer: null(), repeated: false }; MAX_INPUTS];
         for (k, input) in kernel_inputs.iter_mut().enumerate() {
             let repeated = inputs.get(k).is_some_and(|operand| operand.stride == 0);
             *input = Input { pointer: pointers[k], repeated };
+            if k < inputs.len() {
+                // SAFETY: the buffer holds CHUNK elements.
+                unsafe { pointers[k].write_bytes(0, count.min(CHUNK)) };
+            }
         }
         pointers.rotate_left(MAX_INPUTS);
         let mut kernel_outputs = [null_mut(); MAX_OUTPUTS];
@@ -452,9 +334,9 @@ struct HalfTask<'a, H, T> {
 
 impl<H: Half + Element<T>, T: Settling> Task for HalfTask<'_, H, T> {
     #[inline(always)]
-    fn run(self) {
+    fn run<I: Instructions>(self) {
         let mut buffers = Buffers::<T>::new();
-        let (kernel_inputs, kernel_outputs) = buffers.operands(self.inputs);
+        let (kernel_inputs, kernel_outputs) = buffers.operands(self.inputs, self.range.len());
         let mut start = self.range.start;
         while start < self.range.end {
             let length = (self.range.end - start).min(CHUNK);
@@ -463,18 +345,23 @@ impl<H: Half + Element<T>, T: Settling> Task for HalfTask<'_, H, T> {
             unsafe {
                 for (input, buffer) in self.inputs.iter().zip(&kernel_inputs) {
                     let needed = if buffer.repeated { 1 } else { length };
-                    load::<H, T>(input.advanced(start), buffer.pointer.cast_mut(), needed);
+                    load::<I, H, T>(input.advanced(start), buffer.pointer.cast_mut(), needed);
                 }
                 (self.kernel)(length, kernel_inputs.as_ptr(), kernel_outputs.as_ptr());
                 let mut rounded = [[<H as Half>::ZERO; CHUNK]; MAX_OUTPUTS];
-                let mut open = [false; CHUNK];
-                let mut any_open = false;
-                for (k, rounded) in rounded.iter_mut().enumerate().take(self.outputs.len()) {
-                    let values = core::slice::from_raw_parts(kernel_outputs[k], length);
-                    any_open |= round_where_settled(values, rounded, &mut open);
+                let mut open = false;
+                for (values, rounded) in self.values(&kernel_outputs, length).zip(&mut rounded) {
+                    <H as Element<T>>::narrow::<I>(values, &mut rounded[..length]);
+                    open |= values.iter().fold(false, |any, value| any | value.is_open::<H>());
                 }
-                if any_open {
-                    self.settle(&kernel_inputs, &open[..length], &mut rounded);
+                if open {
+                    let mut marks = [0_u8; CHUNK];
+                    for values in self.values(&kernel_outputs, length) {
+                        for (value, mark) in values.iter().zip(&mut marks) {
+                            *mark |= u8::from(value.is_open::<H>());
+                        }
+                    }
+                    self.settle(&kernel_inputs, &marks, &mut rounded);
                 }
                 for (output, rounded) in self.outputs.iter().zip(&rounded) {
                     scatter(&rounded[..length], output.advanced(start));
@@ -486,18 +373,39 @@ impl<H: Half + Element<T>, T: Settling> Task for HalfTask<'_, H, T> {
 }
 
 impl<H: Half, T: Settling> HalfTask<'_, H, T> {
-    /// Computes the open elements of a chunk in float64.
+    /// The results of a chunk.
     ///
     /// # Safety
-    /// The inputs hold an element for each of `open`, or one where they are repeated.
-    #[cold]
+    /// The kernel has written `length` elements of each.
+    #[inline(always)]
+    unsafe fn values<'b>(
+        &self,
+        outputs: &'b [*mut T; MAX_OUTPUTS],
+        length: usize,
+    ) -> impl Iterator<Item = &'b [T]> {
+        // SAFETY: as the caller vouches.
+        let slice = move |&output: &*mut T| unsafe { core::slice::from_raw_parts(output, length) };
+        outputs[..self.outputs.len()].iter().map(slice)
+    }
+
+    /// Computes the marked elements of a chunk in float64.
+    ///
+    /// # Safety
+    /// The inputs hold an element for each mark, or one where they are repeated.
+    #[inline(never)]
     unsafe fn settle(
         &self,
         inputs: &[Input<T>; MAX_INPUTS],
-        open: &[bool],
+        marks: &[u8; CHUNK],
         rounded: &mut [[H; CHUNK]; MAX_OUTPUTS],
     ) {
-        for lane in (0..open.len()).filter(|&lane| open[lane]) {
+        // Few are marked: eight at a time are looked at.
+        let words = marks.as_chunks::<8>().0.iter().enumerate();
+        let marked = words.filter(|(_, word)| u64::from_ne_bytes(**word) != 0);
+        for lane in marked.flat_map(|(place, _)| 8 * place..8 * place + 8) {
+            if marks[lane] == 0 {
+                continue;
+            }
             let mut point = [0.0; MAX_INPUTS];
             for (operand, input) in point.iter_mut().zip(&inputs[..self.inputs.len()]) {
                 let lane = if input.repeated { 0 } else { lane };
@@ -507,7 +415,7 @@ impl<H: Half, T: Settling> HalfTask<'_, H, T> {
             let results = self.at(&point);
             for (k, rounded) in rounded.iter_mut().enumerate().take(self.outputs.len()) {
                 let result = self.off_the_tie(&point, k, results[k]);
-                <H as Element<f64>>::narrow(&[result], &mut rounded[lane..=lane]);
+                rounded[lane] = <H as Element<f64>>::narrowed(result);
             }
         }
     }
@@ -533,7 +441,7 @@ impl<H: Half, T: Settling> HalfTask<'_, H, T> {
         const FAR: f64 = 4.0;
         let x = point[self.argument].abs();
         let between = (NEAR..FAR).contains(&x);
-        if <f64 as Settling>::settles::<H>(result) || between || x == 0.0 || x.is_infinite() {
+        if !result.is_open::<H>() || between || x == 0.0 || x.is_infinite() {
             return result;
         }
         // Near zero a constant may have a visible slope, and its ties are exact then.
@@ -572,95 +480,24 @@ impl<H: Half, T: Settling> HalfTask<'_, H, T> {
     }
 }
 
-/// A precision in which results for a half format are computed, with an error that is known.
-trait Settling: Number {
-    /// A kernel's result, or its product with a gradient, is at most this many ulps off.
-    const MARGIN: Self::Bits;
-    type Bits;
-    fn to_f64(self) -> f64;
-    /// The numbers `MARGIN` ulps nearer to zero and farther from it; a zero is exact.
-    fn neighbours(self) -> (Self, Self);
-
-    /// Whether everything within the margin rounds alike.
-    fn settles<H: Half + Element<Self>>(self) -> bool {
-        let (low, high) = self.neighbours();
-        let mut rounded = [<H as Half>::ZERO; 2];
-        <H as Element<Self>>::narrow(&[low, high], &mut rounded);
-        rounded[0].to_bits() == rounded[1].to_bits()
-    }
-}
-
-macro_rules! implement_settling {
-    ($float:ident, $bits:ident, $margin:literal) => {
-        impl Settling for $float {
-            type Bits = $bits;
-            const MARGIN: $bits = $margin;
-            #[inline(always)]
-            fn to_f64(self) -> f64 {
-                self.into()
-            }
-            #[inline(always)]
-            fn neighbours(self) -> (Self, Self) {
-                const SIGN: $bits = 1 << ($bits::BITS - 1);
-                const INFINITY: $bits = $float::INFINITY.to_bits();
-                let (sign, magnitude) = (self.to_bits() & SIGN, self.to_bits() & !SIGN);
-                let farther = (magnitude + Self::MARGIN).min(INFINITY);
-                let farther = if magnitude == 0 { 0 } else { farther };
-                let nearer = magnitude.saturating_sub(Self::MARGIN);
-                ($float::from_bits(sign | nearer), $float::from_bits(sign | farther))
-            }
-        }
-    };
-}
-// Twice what the promises allow for a product: 1 ulp of the factor, which the product may double,
-// and its own rounding. In float64 only a result next to a tie is in question.
-implement_settling!(f32, u32, 4);
-implement_settling!(f64, u64, 4);
-
-/// Rounds results to a half format; marks those whose error leaves the rounding open, and says
-/// whether there are any.
-#[inline(always)]
-fn round_where_settled<H: Half + Element<T>, T: Settling>(
-    values: &[T],
-    rounded: &mut [H; CHUNK],
-    open: &mut [bool; CHUNK],
-) -> bool {
-    let (mut low, mut high) = ([T::ZERO; CHUNK], [T::ZERO; CHUNK]);
-    for ((value, low), high) in values.iter().zip(&mut low).zip(&mut high) {
-        (*low, *high) = value.neighbours();
-    }
-    let mut other = [<H as Half>::ZERO; CHUNK];
-    <H as Element<T>>::narrow(&low[..values.len()], &mut rounded[..values.len()]);
-    <H as Element<T>>::narrow(&high[..values.len()], &mut other[..values.len()]);
-    let mut any = false;
-    for ((a, b), open) in rounded.iter().zip(&other).zip(open).take(values.len()) {
-        let differs = a.to_bits() != b.to_bits();
-        *open |= differs;
-        any |= differs;
-    }
-    any
-}
-
 /// Copies up to `CHUNK` strided elements into a buffer.
 ///
 /// # Safety
-/// `count` elements of `E` are readable at `from`, and `count` of `T` writable at `to`.
+/// `count` elements of `E` are readable at `from`, and `to` holds `count` of `T`, initialised.
 #[inline(always)]
-unsafe fn load<E: Element<T>, T: Number>(from: Operand, to: *mut T, count: usize) {
+unsafe fn load<I: Instructions, E: Element<T>, T: Number>(from: Operand, to: *mut T, count: usize) {
     // SAFETY: as the caller vouches; the stored elements are gathered before they are converted.
     unsafe {
-        // The buffer is initialised before it is a slice.
-        to.write_bytes(0, count);
         let to = core::slice::from_raw_parts_mut(to, count);
         if from.stride == size_of::<E>() as isize {
-            E::widen(core::slice::from_raw_parts(from.pointer.cast(), count), to);
+            E::widen::<I>(core::slice::from_raw_parts(from.pointer.cast(), count), to);
             return;
         }
         let mut gathered = [E::ZERO; CHUNK];
         for (i, element) in gathered[..count].iter_mut().enumerate() {
             *element = *from.at(i).cast::<E>();
         }
-        E::widen(&gathered[..count], to);
+        E::widen::<I>(&gathered[..count], to);
     }
 }
 
@@ -669,16 +506,20 @@ unsafe fn load<E: Element<T>, T: Number>(from: Operand, to: *mut T, count: usize
 /// # Safety
 /// `count` elements of `T` are readable at `from`, and `count` of `E` writable at `to`.
 #[inline(always)]
-unsafe fn store<E: Element<T>, T: Number>(from: *const T, to: Operand, count: usize) {
+unsafe fn store<I: Instructions, E: Element<T>, T: Number>(
+    from: *const T,
+    to: Operand,
+    count: usize,
+) {
     // SAFETY: as the caller vouches.
     unsafe {
         let from = core::slice::from_raw_parts(from, count);
         if to.stride == size_of::<E>() as isize {
-            E::narrow(from, core::slice::from_raw_parts_mut(to.pointer.cast(), count));
+            E::narrow::<I>(from, core::slice::from_raw_parts_mut(to.pointer.cast(), count));
             return;
         }
         let mut narrowed = [E::ZERO; CHUNK];
-        E::narrow(from, &mut narrowed[..count]);
+        E::narrow::<I>(from, &mut narrowed[..count]);
         scatter(&narrowed[..count], to);
     }
 }
@@ -689,6 +530,11 @@ unsafe fn store<E: Element<T>, T: Number>(from: *const T, to: Operand, count: us
 /// An element of `E` is writable at `to` for each of `from`.
 #[inline(always)]
 unsafe fn scatter<E: Copy>(from: &[E], to: Operand) {
+    if to.stride == size_of::<E>() as isize {
+        // SAFETY: as the caller vouches.
+        unsafe { to.pointer.cast::<E>().copy_from_nonoverlapping(from.as_ptr(), from.len()) };
+        return;
+    }
     for (i, &element) in from.iter().enumerate() {
         // SAFETY: as the caller vouches.
         unsafe { *to.at(i).cast::<E>() = element };
@@ -697,10 +543,11 @@ unsafe fn scatter<E: Copy>(from: &[E], to: Operand) {
 
 #[cfg(test)]
 mod tests {
-    use super::{Operand, Storage, compute};
+    use super::{Operand, compute};
     use crate::catalogue::kernels;
     use crate::math::Number;
     use crate::simd::{ElementFunction, Level, MAX_INPUTS, MAX_OUTPUTS};
+    use crate::storage::Storage;
     use half::bf16;
 
     struct Product;

@@ -8,8 +8,8 @@ use std::ffi::{c_char, c_int, c_void};
 use numpy::npyffi::{PyUFuncGenericFunction, npy_intp};
 use pyo3::prelude::*;
 
-use crate::operands::Storage;
 use crate::rows::driver::{Loops, MAX_ROW_OPERANDS, RowOperand, compute};
+use crate::storage::Storage;
 use crate::ufunc::{Description, create_described, register_described};
 
 /// What a loop needs to know: handed to NumPy as its `data`.

@@ -8,9 +8,19 @@
 //! everywhere, `mul_add` is always fused, and no operation is contracted or reordered. The last,
 //! short block is padded and goes through the same code as a whole one.
 
+#[cfg(target_arch = "x86_64")]
+use core::arch::x86_64::{
+    __m128i, __m256, __m256i, __m512, _MM_FROUND_TO_NEAREST_INT, _mm256_cvtph_ps, _mm256_cvtps_ph,
+    _mm512_cvtph_ps, _mm512_cvtps_ph,
+};
 use core::mem::MaybeUninit;
+#[cfg(target_arch = "x86_64")]
+use core::mem::transmute;
 use core::ptr::{null, null_mut};
 use core::str::FromStr;
+
+use half::f16;
+use half::slice::HalfFloatSliceExt;
 
 use crate::math::Number;
 
@@ -91,7 +101,11 @@ impl Level {
         match self {
             Level::Portable => true,
             #[cfg(target_arch = "x86_64")]
-            Level::Avx2 => is_x86_feature_detected!("avx2") && is_x86_feature_detected!("fma"),
+            Level::Avx2 => {
+                is_x86_feature_detected!("avx2")
+                    && is_x86_feature_detected!("fma")
+                    && is_x86_feature_detected!("f16c")
+            }
             #[cfg(target_arch = "x86_64")]
             Level::Avx512 => {
                 is_x86_feature_detected!("avx512f")
@@ -99,6 +113,7 @@ impl Level {
                     && is_x86_feature_detected!("avx512dq")
                     && is_x86_feature_detected!("avx512vl")
                     && is_x86_feature_detected!("fma")
+                    && is_x86_feature_detected!("f16c")
             }
             // NEON is part of every AArch64 CPU.
             #[cfg(target_arch = "aarch64")]
@@ -148,30 +163,116 @@ impl Level {
 ///
 /// `run` is `#[inline(always)]`, and so is what it calls, or it is compiled for none.
 pub trait Task {
-    fn run(self);
+    fn run<I: Instructions>(self);
+}
+
+/// What an instruction set has for a task beyond what the compiler finds by itself.
+///
+/// The slices have the same length.
+pub trait Instructions {
+    #[inline(always)]
+    fn widen(from: &[f16], to: &mut [f32]) {
+        from.convert_to_f32_slice(to);
+    }
+    /// Rounds to nearest, ties to even.
+    #[inline(always)]
+    fn narrow(from: &[f32], to: &mut [f16]) {
+        to.convert_from_f32_slice(from);
+    }
+}
+
+/// Those that are there always.
+pub struct Always;
+impl Instructions for Always {}
+
+/// The conversions of AVX-512 and of F16C, in line: the `half` crate has F16C's behind calls, eight
+/// elements each, which take longer than a kernel.
+#[cfg(target_arch = "x86_64")]
+macro_rules! implement_instructions {
+    ($name:ident, $lanes:literal, $half:ty, $widen:ident, $single:ty, $narrow:ident) => {
+        struct $name;
+
+        impl Instructions for $name {
+            #[inline(always)]
+            fn widen(from: &[f16], to: &mut [f32]) {
+                let convert = |block: [f16; $lanes]| -> [f32; $lanes] {
+                    // SAFETY: only the task compiled for this instruction set is given it; arrays of
+                    // bits and vectors are the same.
+                    unsafe { transmute($widen(transmute::<[f16; $lanes], $half>(block))) }
+                };
+                in_blocks(from, to, f16::ZERO, convert);
+            }
+            #[inline(always)]
+            fn narrow(from: &[f32], to: &mut [f16]) {
+                let convert = |block: [f32; $lanes]| -> [f16; $lanes] {
+                    // SAFETY: as above.
+                    unsafe {
+                        let block = transmute::<[f32; $lanes], $single>(block);
+                        transmute($narrow::<_MM_FROUND_TO_NEAREST_INT>(block))
+                    }
+                };
+                in_blocks(from, to, 0.0, convert);
+            }
+        }
+    };
+}
+#[cfg(target_arch = "x86_64")]
+implement_instructions!(Avx2, 8, __m128i, _mm256_cvtph_ps, __m256, _mm256_cvtps_ph);
+#[cfg(target_arch = "x86_64")]
+implement_instructions!(Avx512, 16, __m256i, _mm512_cvtph_ps, __m512, _mm512_cvtps_ph);
+
+/// Converts blocks, and what is left after them in one that is filled up.
+#[cfg(target_arch = "x86_64")]
+#[inline(always)]
+fn in_blocks<A: Copy, B: Copy, const LANES: usize>(
+    from: &[A],
+    to: &mut [B],
+    filling: A,
+    convert: impl Fn([A; LANES]) -> [B; LANES],
+) {
+    let (blocks, rest) = from.as_chunks::<LANES>();
+    let (converted, last) = to.as_chunks_mut::<LANES>();
+    for (&block, converted) in blocks.iter().zip(converted) {
+        *converted = convert(block);
+    }
+    if !rest.is_empty() {
+        let mut block = [filling; LANES];
+        block[..rest.len()].copy_from_slice(rest);
+        last.copy_from_slice(&convert(block)[..rest.len()]);
+    }
 }
 
 impl Level {
-    /// Does the work with the level's instructions, those of AVX2 for AVX-512: conversions and
-    /// copies gain nothing from longer vectors.
+    /// Does the work with the level's instructions.
     #[inline]
     pub fn run(self, task: impl Task) {
         debug_assert!(self.is_available());
         match self {
             // SAFETY: a level is chosen only where the CPU has its instructions.
             #[cfg(target_arch = "x86_64")]
-            Level::Avx2 | Level::Avx512 => unsafe { task_avx2(task) },
-            _ => task.run(),
+            Level::Avx2 => unsafe { task_avx2(task) },
+            // SAFETY: as above.
+            #[cfg(target_arch = "x86_64")]
+            Level::Avx512 => unsafe { task_avx512(task) },
+            _ => task.run::<Always>(),
         }
     }
 }
 
 /// # Safety
-/// The CPU has AVX2 and FMA.
+/// The CPU has the instructions of [`Level::Avx2`].
 #[cfg(target_arch = "x86_64")]
-#[target_feature(enable = "avx2,fma")]
+#[target_feature(enable = "avx2,fma,f16c")]
 unsafe fn task_avx2(task: impl Task) {
-    task.run();
+    task.run::<Avx2>();
+}
+
+/// # Safety
+/// The CPU has the instructions of [`Level::Avx512`].
+#[cfg(target_arch = "x86_64")]
+#[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,fma,f16c")]
+unsafe fn task_avx512(task: impl Task) {
+    task.run::<Avx512>();
 }
 
 impl FromStr for Level {

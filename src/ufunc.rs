@@ -18,8 +18,9 @@ use pyo3::prelude::*;
 use pyo3::types::PyString;
 
 use crate::grid::{Axis, Grid};
-use crate::operands::{Kernels, Operand, Storage, compute};
+use crate::operands::{Kernels, Operand, compute};
 use crate::simd::{MAX_INPUTS, MAX_OUTPUTS};
+use crate::storage::Storage;
 
 /// What a loop needs to know: handed to NumPy as its `data`.
 #[derive(Clone)]

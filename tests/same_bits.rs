@@ -6,8 +6,9 @@
 
 use actgrad::catalogue::{CATALOGUE, Ufunc};
 use actgrad::gated::GATED;
-use actgrad::operands::{Kernels, Operand, Storage, compute};
+use actgrad::operands::{Kernels, Operand, compute};
 use actgrad::simd::Level;
+use actgrad::storage::Storage;
 
 /// Not a multiple of any block, so that there are short and overlapping blocks too.
 const COUNT: usize = 30_011;

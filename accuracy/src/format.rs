@@ -4,7 +4,7 @@
 //! neighbours in the binade of the exact value; below the normal numbers it stays that of the
 //! subnormals, above the largest number that of the last binade.
 
-use actgrad::operands::Storage;
+use actgrad::storage::Storage;
 
 use crate::ball::Ball;
 use crate::pair::Pair;

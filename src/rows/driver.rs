@@ -23,7 +23,8 @@ use super::kernels::{
     RUN, RowKernels, SUM_PLANES, prefetch, segment_length,
 };
 use crate::float_status::FloatStatus;
-use crate::operands::{Element, Storage};
+use crate::simd::Always;
+use crate::storage::{Element, Storage};
 use crate::threads;
 
 /// What a row function reads and writes.
@@ -1129,13 +1130,13 @@ impl<'a, E: Element<T>, T: RowNumber> Job<'a, E, T> {
     unsafe fn read(&self, operand: &RowOperand, row: usize, element: usize) -> T {
         let mut number = [T::ZERO];
         // SAFETY: see above.
-        E::widen(&[unsafe { *operand.at(row, element).cast::<E>() }], &mut number);
+        E::widen::<Always>(&[unsafe { *operand.at(row, element).cast::<E>() }], &mut number);
         number[0]
     }
 
     unsafe fn write(&self, operand: &RowOperand, row: usize, element: usize, number: T) {
         let mut stored = [E::ZERO];
-        E::narrow(&[number], &mut stored);
+        E::narrow::<Always>(&[number], &mut stored);
         // SAFETY: see above.
         unsafe { *operand.at(row, element).cast::<E>() = stored[0] };
     }
@@ -1212,7 +1213,7 @@ impl<'a, E: Element<T>, T: RowNumber> Job<'a, E, T> {
             if !E::NATIVE {
                 let tile = core::slice::from_raw_parts_mut(tile, count);
                 tile.fill(T::ZERO);
-                E::widen(core::slice::from_raw_parts(to, count), tile);
+                E::widen::<Always>(core::slice::from_raw_parts(to, count), tile);
             }
         }
     }
@@ -1244,7 +1245,7 @@ impl<'a, E: Element<T>, T: RowNumber> Job<'a, E, T> {
                     stored.add(i).write(E::ZERO);
                 }
                 let to = core::slice::from_raw_parts_mut(stored, count);
-                E::narrow(core::slice::from_raw_parts(tile, count), to);
+                E::narrow::<Always>(core::slice::from_raw_parts(tile, count), to);
                 stored
             };
             if !self.by_rows {
@@ -1394,9 +1395,9 @@ impl<'a, E: Element<T>, T: RowNumber> Job<'a, E, T> {
 #[cfg(test)]
 mod tests {
     use super::{RowOperand, compute};
-    use crate::operands::Storage;
     use crate::rows::catalogue::{ROW_CATALOGUE, RowForm};
     use crate::simd::Level;
+    use crate::storage::Storage;
 
     /// The results of a row function for one row, the same at every level and spacing.
     fn row(name: &str, form: RowForm, inputs: &[&[f64]]) -> Vec<f64> {

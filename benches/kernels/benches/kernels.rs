@@ -6,8 +6,8 @@
 use std::num::NonZero;
 
 use actgrad::catalogue::CATALOGUE;
-use actgrad::operands::Storage;
 use actgrad::simd::Level;
+use actgrad::storage::Storage;
 use actgrad::threads;
 use actgrad_benches::call::{Call, storage_name};
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};

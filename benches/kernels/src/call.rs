@@ -1,7 +1,8 @@
 //! One form of an activation with arrays to compute on.
 
 use actgrad::catalogue::{Row, Ufunc};
-use actgrad::operands::{Kernels, Operand, Storage, compute};
+use actgrad::operands::{Kernels, Operand, compute};
+use actgrad::storage::Storage;
 use half::{bf16, f16};
 
 use crate::buffer::Buffer;

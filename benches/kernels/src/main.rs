@@ -13,8 +13,8 @@ use std::num::NonZero;
 use std::process::ExitCode;
 
 use actgrad::catalogue::{CATALOGUE, Row, Ufunc};
-use actgrad::operands::Storage;
 use actgrad::simd::Level;
+use actgrad::storage::Storage;
 use actgrad::threads;
 use actgrad_benches::call::{Call, storage_name};
 use actgrad_benches::machine::{Copy, Speed, fastest, speed};
