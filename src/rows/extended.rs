@@ -50,6 +50,8 @@ pub trait Extended<T>: Copy + 'static {
     fn of(number: T) -> Self;
     /// `a - b`, exactly or to all digits.
     fn difference(a: T, b: T) -> Self;
+    /// `sign a - b` for a sign of 1 or -1, likewise.
+    fn signed_difference(a: T, sign: T, b: T) -> Self;
     fn sum(self, other: Self) -> Self;
     fn minus(self, other: Self) -> Self;
     fn product(self, other: Self) -> Self;
@@ -126,6 +128,11 @@ impl Extended<f32> for f64 {
     #[inline(always)]
     fn of(number: f32) -> f64 {
         f64::from(number)
+    }
+    #[inline(always)]
+    fn signed_difference(a: f32, sign: f32, b: f32) -> f64 {
+        // One operation, on what comes from memory.
+        f64::from(a).mul_add(f64::from(sign), -f64::from(b))
     }
     #[inline(always)]
     fn difference(a: f32, b: f32) -> f64 {
@@ -253,6 +260,10 @@ impl Extended<f64> for Double<f64> {
     #[inline(always)]
     fn of(number: f64) -> Self {
         Double::from(number)
+    }
+    #[inline(always)]
+    fn signed_difference(a: f64, sign: f64, b: f64) -> Self {
+        two_sum(a * sign, -b)
     }
     #[inline(always)]
     fn difference(a: f64, b: f64) -> Self {

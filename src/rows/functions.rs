@@ -97,10 +97,10 @@ pub trait RowFunction: 'static {
     /// Derived from the others.
     const LAYOUT: Layout = Layout { sums: Self::SUMS, counts: Self::COUNTS };
 
-    /// The weight of an element: `UNIT e^(x - maximum)`.
+    /// The weight of an element: `UNIT e^(sign x - maximum)`.
     #[inline(always)]
-    fn weight<T: RowNumber>(x: T, row: &Row<T>) -> T::Extended {
-        T::Extended::difference(x, row.maximum).exp()
+    fn weight<T: RowNumber>(x: T, sign: T, row: &Row<T>) -> T::Extended {
+        T::Extended::signed_difference(x, sign, row.maximum).exp()
     }
 
     /// What an element adds to the sums.

@@ -442,7 +442,7 @@ unsafe fn sums<F: RowFunction, T: RowNumber, const ACROSS: bool>(
                 for lane in 0..LANES {
                     let row = if ACROSS { group.lane(lane) } else { known };
                     let element = element::<F, T>(&values, lane, group);
-                    let weight = F::weight(element.x, &row);
+                    let weight = F::weight(values[MAX_GRADIENTS][lane], group.sign, &row);
                     if F::KEEPS_IN_RESULT {
                         rounded[lane] = weight.nearest();
                     } else {
@@ -678,8 +678,8 @@ unsafe fn results<F: RowFunction, T: RowNumber, const ACROSS: bool>(
                 let row = |lane| if ACROSS { group.lane(lane) } else { known_row };
                 if !known {
                     for lane in 0..LANES {
-                        let x = values[MAX_GRADIENTS][lane] * group.sign;
-                        let weight = F::weight(x, &row(lane));
+                        let x = values[MAX_GRADIENTS][lane];
+                        let weight = F::weight(x, group.sign, &row(lane));
                         if F::KEEPS_IN_RESULT {
                             rounded[lane] = weight.nearest();
                         } else {
@@ -743,7 +743,7 @@ unsafe fn diagonal<J: Jacobian, T: RowNumber>(
             let mut results = [T::ZERO; LANES];
             for lane in 0..LANES {
                 let x = values[lane] * group.sign;
-                let [share, rest] = shares(x, Shares::weight(x, &row), &row);
+                let [share, rest] = shares(x, Shares::weight(x, T::ONE, &row), &row);
                 put::<T>(&mut planes, lane, share);
                 results[lane] = J::diagonal::<T>(share, rest) * group.result_signs[0];
             }
