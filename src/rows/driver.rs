@@ -555,9 +555,10 @@ impl<'a, E: Element<T>, T: RowNumber> Job<'a, E, T> {
             work(self, &mut Workspace::new(), 0, units);
             return;
         }
-        let chunk = (units / (4 * threads)).max(GRAIN / 2 / elements.max(1)).max(1);
+        let least = (units / (16 * threads)).max(GRAIN / 2 / elements.max(1)).max(1);
+        let sizes = ((units / (2 * threads)).max(least), least);
         let shared = Shared((self, work));
-        threads::split_in_chunks(units, threads, chunk, Workspace::new, |space, first, count| {
+        threads::split_in_chunks(units, threads, sizes, Workspace::new, |space, first, count| {
             let Shared((job, work)) = &shared;
             work(job, space, first, count);
         });
