@@ -726,15 +726,23 @@ impl<'a, E: Element<T>, T: RowNumber> Job<'a, E, T> {
             }
             let single = single.then_some(&parts);
             group.maximum = [-T::INFINITY; LANES];
-            if self.shape.needs_maximum {
-                self.row_maximum(workspace, rows, single, group, split);
-            }
-            self.refer(workspace, rows, single, group);
-            if self.group_rows == 1 {
-                group.spread();
-            }
             let kept = self.kept(workspace, rows);
-            self.row_sums(workspace, rows, single, group, kept, split);
+            // A short row is often outweighed, and its maximum costs little.
+            let mut maximum = self.shape.needs_maximum || self.shape.refers && self.length <= SHORT;
+            loop {
+                if maximum {
+                    self.row_maximum(workspace, rows, single, group, split);
+                }
+                self.refer(workspace, rows, single, group);
+                if self.group_rows == 1 {
+                    group.spread();
+                }
+                self.row_sums(workspace, rows, single, group, kept, split);
+                maximum = group.again[..rows.count].contains(&true);
+                if !maximum {
+                    break;
+                }
+            }
             if self.shape.results > 0 && split {
                 let known = *group;
                 self.split_segments(|job, workspace, start, end| {

@@ -2,7 +2,8 @@
 //!
 //! A row function runs in three steps. The maximum of its last operand is found first; then its
 //! terms are summed over the row; from the sums come constants of the row, and from those and the
-//! operands each result. A function states the three for one element; the loops are elsewhere.
+//! operands each result. A function states the three for one element; the loops are elsewhere. One
+//! of the output does without the maximum, unless an element turns out to outweigh the rest.
 //!
 //! What cancels when one element outweighs the rest is never formed by subtraction from 1. The sum
 //! of the *others* is taken without the largest element, and gradients are taken relative to the
@@ -11,8 +12,7 @@
 
 use super::extended::{Extended, RowNumber};
 use super::kernels::Layout;
-use crate::math::double::Double;
-use crate::math::exp::exp_decay;
+use crate::math::double::polynomial;
 
 /// The most gradients a row function reads.
 pub const MAX_GRADIENTS: usize = 2;
@@ -20,6 +20,8 @@ pub const MAX_GRADIENTS: usize = 2;
 pub const MAX_OPERANDS: usize = MAX_GRADIENTS + 1;
 /// The most elementwise results.
 pub const MAX_RESULTS: usize = 2;
+/// The most constants in the element type.
+pub const MAX_ROUNDED: usize = 4;
 /// The most sums, and the most constants.
 pub const MAX_SUMS: usize = 4;
 
@@ -40,8 +42,8 @@ pub struct Row<T: RowNumber> {
     pub reference: [T; MAX_GRADIENTS],
     /// As [`RowFunction::finish`] gave them.
     pub constants: [T::Extended; MAX_SUMS],
-    /// The first constant rounded, and the rest of it.
-    pub rounded: [T; 2],
+    /// As [`RowFunction::finish`] gave them.
+    pub rounded: [T; MAX_ROUNDED],
 }
 
 /// What the sums of a row lead to.
@@ -49,14 +51,23 @@ pub struct Row<T: RowNumber> {
 pub struct Finished<T: RowNumber> {
     /// What the results are computed from; unused places are zero.
     pub constants: [T::Extended; MAX_SUMS],
+    /// Constants in the element type: first comes the first of the others, and the rest of it, unless
+    /// the function says otherwise.
+    pub rounded: [T; MAX_ROUNDED],
     /// The result of a reduction.
     pub value: T,
+    /// Whether an element outweighs all others, which was not known when they were summed: they are
+    /// to be summed again, relative to the gradient there.
+    pub again: bool,
 }
 
 impl<T: RowNumber> Finished<T> {
     #[inline(always)]
     fn constants(constants: [T::Extended; MAX_SUMS]) -> Finished<T> {
-        Finished { constants, value: T::ZERO }
+        let rounded = constants[0].nearest();
+        let rest = constants[0].minus(T::Extended::of(rounded)).nearest();
+        let rounded = [rounded, rest, T::ZERO, T::ZERO];
+        Finished { constants, rounded, value: T::ZERO, again: false }
     }
 }
 
@@ -84,7 +95,8 @@ pub trait RowFunction: 'static {
     const REFERS: bool = false;
     /// From where on one element outweighs all others by far.
     const OUTWEIGHS: f64 = f64::NEG_INFINITY;
-    /// Whether the largest elements are counted.
+    /// Whether the largest elements are counted; or, where the maximum is not needed, lanes with one
+    /// above [`OUTWEIGHS`](Self::OUTWEIGHS).
     const COUNTS: bool = false;
     /// Whether the first result has another formula where an element outweighs the others.
     const OUTWEIGHING: bool = false;
@@ -109,6 +121,12 @@ pub trait RowFunction: 'static {
         weight: T::Extended,
         row: &Row<T>,
     ) -> [T::Extended; MAX_SUMS];
+
+    /// A sum and the next term of it.
+    #[inline(always)]
+    fn add<T: RowNumber>(sum: T::Extended, term: T::Extended, _: &Element<T>) -> T::Extended {
+        sum.sum(term)
+    }
 
     /// The constants of a row from its sums; `count` is how many elements were counted.
     fn finish<T: RowNumber>(row: &Row<T>, sums: [T::Extended; MAX_SUMS], count: f64)
@@ -210,7 +228,9 @@ impl RowFunction for Softmax {
 ///
 /// Error: at most 1 ulp.
 /// Edges: -inf gives -inf; a row with NaN, with inf or of -inf only gives NaN.
-/// Method: `(x_k - max) - log1p(sum of the others)`: two terms of one sign.
+/// Method: `max + log1p(sum of the others)` as a sum of two, of which x and the first have an exact
+/// difference where the second counts. That is not negative, so taking it away leads to no finer
+/// ulps than the difference was rounded to: each rounding costs half an ulp.
 pub struct LogSoftmax;
 
 impl RowFunction for LogSoftmax {
@@ -229,12 +249,14 @@ impl RowFunction for LogSoftmax {
     }
     #[inline(always)]
     fn finish<T: RowNumber>(
-        _: &Row<T>,
+        row: &Row<T>,
         sums: [T::Extended; MAX_SUMS],
         largest: f64,
     ) -> Finished<T> {
         let logarithm = others::<T>(sums[0], largest).without_unit().ln_1p();
-        Finished::constants(constants!(T: logarithm))
+        let [log_sum, rest] = logarithm.added_to_from_below(row.maximum);
+        let rounded = [log_sum, rest, T::ZERO, T::ZERO];
+        Finished { rounded, ..Finished::constants(constants!(T: logarithm)) }
     }
     #[inline(always)]
     fn results<T: RowNumber>(
@@ -242,7 +264,8 @@ impl RowFunction for LogSoftmax {
         _: T::Extended,
         row: &Row<T>,
     ) -> [T; MAX_RESULTS] {
-        [T::Extended::shifted_nearest(element.x, row.maximum, row.constants[0]), T::ZERO]
+        let [log_sum, rest, ..] = row.rounded;
+        [(element.x - log_sum) - rest, T::ZERO]
     }
 }
 
@@ -514,16 +537,19 @@ impl RowFunction for LogSoftmaxDoubleBackward {
 ///
 /// Error: as from x, with the error of `y` besides.
 /// Edges: a NaN in `y`, or a gradient that is not finite, gives a row of NaN.
-/// Method: relative to the gradient of a `y` that outweighs all others, if there is one, which uses
-/// that `y` sums to 1.
+/// Method: the sum relative to the first gradient, so that equal ones cancel exactly; or to that of a
+/// `y` that outweighs all others, if there is one, which uses that `y` sums to 1. Then the mean as a
+/// sum of two: the difference of `g_k` and the first is exact where the second counts.
 pub struct SoftmaxBackwardFromOutput;
 
 impl RowFunction for SoftmaxBackwardFromOutput {
     const GRADIENTS: usize = 1;
     const SUMS: usize = 1;
     const WEIGHTED: bool = false;
+    const NEEDS_MAXIMUM: bool = false;
     const REFERS: bool = true;
     const OUTWEIGHS: f64 = 0.875;
+    const COUNTS: bool = true;
     const ODD: [bool; MAX_RESULTS] = [true, false];
     const OF_OUTPUT: bool = true;
     const PADDING: f64 = 0.0;
@@ -534,12 +560,26 @@ impl RowFunction for SoftmaxBackwardFromOutput {
         _: T::Extended,
         row: &Row<T>,
     ) -> [T::Extended; MAX_SUMS] {
-        let h = relative(element.gradients[0], row.reference[0]);
-        constants!(T: h.times(element.x))
+        constants!(T: relative(element.gradients[0], row.reference[0]))
     }
     #[inline(always)]
-    fn finish<T: RowNumber>(_: &Row<T>, sums: [T::Extended; MAX_SUMS], _: f64) -> Finished<T> {
-        Finished::constants(constants!(T: sums[0].opposite()))
+    fn add<T: RowNumber>(sum: T::Extended, term: T::Extended, element: &Element<T>) -> T::Extended {
+        sum.plus_product(term, element.x)
+    }
+    #[inline(always)]
+    fn finish<T: RowNumber>(
+        row: &Row<T>,
+        sums: [T::Extended; MAX_SUMS],
+        outweighing: f64,
+    ) -> Finished<T> {
+        let [mean, rest] = sums[0].added_to(row.reference[0]);
+        // Half of it where the difference might overflow.
+        let small = mean.abs() < T::literal(T::HUGE);
+        let scale = T::select(small, T::ONE, T::literal(0.5));
+        let rounded =
+            [mean * scale, rest * scale, scale, T::select(small, T::ONE, T::literal(2.0))];
+        let again = outweighing > 0.0 && row.maximum == -T::INFINITY;
+        Finished { rounded, again, ..Finished::constants(constants!(T: sums[0])) }
     }
     #[inline(always)]
     fn results<T: RowNumber>(
@@ -547,8 +587,10 @@ impl RowFunction for SoftmaxBackwardFromOutput {
         _: T::Extended,
         row: &Row<T>,
     ) -> [T; MAX_RESULTS] {
-        let h = relative(element.gradients[0], row.reference[0]);
-        [h.sum(row.constants[0]).times_nearest(element.x), T::ZERO]
+        let [mean, rest, scale, unscale] = row.rounded;
+        let y = element.x;
+        let centred = element.gradients[0].mul_add(scale, -mean);
+        [centred.mul_add(y, -(y * rest)) * unscale, T::ZERO]
     }
 }
 
@@ -586,9 +628,12 @@ impl RowFunction for LogSoftmaxBackwardFromOutput {
         row: &Row<T>,
     ) -> [T; MAX_RESULTS] {
         // A logarithm of a softmax is not positive.
-        let e = exp_decay(Double::from(element.x.at_most(T::ZERO)));
-        let share = e.mantissa.hi * e.power * T::UNBIAS;
-        let [total, rest] = row.rounded;
+        let y = element.x.at_most(T::ZERO).at_least(T::EXP_LOWEST);
+        let (k, power) = y.times_rounded_with_power(T::LOG2_E, T::EXP_BIAS);
+        let r = (-k).mul_add(T::LN2_LO, (-k).mul_add(T::LN2_HI, y));
+        let grown = (r * r).mul_add(polynomial(r, T::EXP_TAIL), r);
+        let share = grown.mul_add(power, power) * T::UNBIAS;
+        let [total, rest, ..] = row.rounded;
         let result = (-share).mul_add(total, element.gradients[0]);
         [(-share).mul_add(rest, result), T::ZERO]
     }
