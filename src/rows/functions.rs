@@ -25,6 +25,11 @@ pub const MAX_ROUNDED: usize = 4;
 /// The most sums, and the most constants.
 pub const MAX_SUMS: usize = 4;
 
+/// The sums of a row, a term of each, or its constants.
+pub type Terms<T> = [<T as RowNumber>::Extended; MAX_SUMS];
+/// The results at one element.
+pub type Results<T> = [T; MAX_RESULTS];
+
 /// The operands at one element.
 #[derive(Clone, Copy)]
 pub struct Element<T> {
@@ -41,7 +46,7 @@ pub struct Row<T: RowNumber> {
     /// The gradients at the first largest element; or the gradient of a scalar result.
     pub reference: [T; MAX_GRADIENTS],
     /// As [`RowFunction::finish`] gave them.
-    pub constants: [T::Extended; MAX_SUMS],
+    pub constants: Terms<T>,
     /// As [`RowFunction::finish`] gave them.
     pub rounded: [T; MAX_ROUNDED],
 }
@@ -50,7 +55,7 @@ pub struct Row<T: RowNumber> {
 #[derive(Clone, Copy)]
 pub struct Finished<T: RowNumber> {
     /// What the results are computed from; unused places are zero.
-    pub constants: [T::Extended; MAX_SUMS],
+    pub constants: Terms<T>,
     /// Constants in the element type: first comes the first of the others, and the rest of it, unless
     /// the function says otherwise.
     pub rounded: [T; MAX_ROUNDED],
@@ -63,12 +68,26 @@ pub struct Finished<T: RowNumber> {
 
 impl<T: RowNumber> Finished<T> {
     #[inline(always)]
-    fn constants(constants: [T::Extended; MAX_SUMS]) -> Finished<T> {
+    fn constants(constants: Terms<T>) -> Finished<T> {
         let rounded = constants[0].nearest();
         let rest = constants[0].minus(T::Extended::of(rounded)).nearest();
         let rounded = [rounded, rest, T::ZERO, T::ZERO];
         Finished { constants, rounded, value: T::ZERO, again: false }
     }
+}
+
+/// Shorthand for the constants of a row.
+macro_rules! constants {
+    ($T:ident: $($value:expr),*) => {{
+        let given = [$($value),*];
+        let mut all = [$T::Extended::ZERO; MAX_SUMS];
+        let mut k = 0;
+        while k < given.len() {
+            all[k] = given[k];
+            k += 1;
+        }
+        all
+    }};
 }
 
 /// A function of rows, written once for both element types.
@@ -115,12 +134,15 @@ pub trait RowFunction: 'static {
         T::Extended::signed_difference(x, sign, row.maximum).exp()
     }
 
-    /// What an element adds to the sums.
-    fn terms<T: RowNumber>(
-        element: &Element<T>,
-        weight: T::Extended,
-        row: &Row<T>,
-    ) -> [T::Extended; MAX_SUMS];
+    /// What an element adds to the sums: its weight, but that of the largest elements where they are
+    /// counted instead.
+    #[inline(always)]
+    fn terms<T: RowNumber>(element: &Element<T>, weight: T::Extended, row: &Row<T>) -> Terms<T> {
+        match Self::COUNTS {
+            true => constants!(T: without_largest(element.x, weight, row)),
+            false => constants!(T: weight),
+        }
+    }
 
     /// A sum and the next term of it.
     #[inline(always)]
@@ -129,8 +151,7 @@ pub trait RowFunction: 'static {
     }
 
     /// The constants of a row from its sums; `count` is how many elements were counted.
-    fn finish<T: RowNumber>(row: &Row<T>, sums: [T::Extended; MAX_SUMS], count: f64)
-    -> Finished<T>;
+    fn finish<T: RowNumber>(row: &Row<T>, sums: Terms<T>, count: f64) -> Finished<T>;
 
     /// Whether an element has the other formula; few have.
     #[inline(always)]
@@ -149,23 +170,9 @@ pub trait RowFunction: 'static {
         _element: &Element<T>,
         _weight: T::Extended,
         _row: &Row<T>,
-    ) -> [T; MAX_RESULTS] {
+    ) -> Results<T> {
         [T::ZERO; MAX_RESULTS]
     }
-}
-
-/// Shorthand for the constants of a row.
-macro_rules! constants {
-    ($T:ident: $($value:expr),*) => {{
-        let given = [$($value),*];
-        let mut all = [$T::Extended::ZERO; MAX_SUMS];
-        let mut k = 0;
-        while k < given.len() {
-            all[k] = given[k];
-            k += 1;
-        }
-        all
-    }};
 }
 
 /// The sum of the weights without one largest element.
@@ -201,24 +208,12 @@ impl RowFunction for Softmax {
     const KEEPS_IN_RESULT: bool = true;
 
     #[inline(always)]
-    fn terms<T: RowNumber>(
-        _: &Element<T>,
-        weight: T::Extended,
-        _: &Row<T>,
-    ) -> [T::Extended; MAX_SUMS] {
-        constants!(T: weight)
-    }
-    #[inline(always)]
-    fn finish<T: RowNumber>(_: &Row<T>, sums: [T::Extended; MAX_SUMS], _: f64) -> Finished<T> {
+    fn finish<T: RowNumber>(_: &Row<T>, sums: Terms<T>, _: f64) -> Finished<T> {
         let inverse = sums[0].without_unit().inverse();
         Finished::constants(constants!(T: inverse))
     }
     #[inline(always)]
-    fn results<T: RowNumber>(
-        _: &Element<T>,
-        weight: T::Extended,
-        row: &Row<T>,
-    ) -> [T; MAX_RESULTS] {
+    fn results<T: RowNumber>(_: &Element<T>, weight: T::Extended, row: &Row<T>) -> Results<T> {
         let share = T::Extended::share_of_rounded(weight.nearest(), row.constants[0], row.rounded);
         [share, T::ZERO]
     }
@@ -240,30 +235,14 @@ impl RowFunction for LogSoftmax {
     const COUNTS: bool = true;
 
     #[inline(always)]
-    fn terms<T: RowNumber>(
-        element: &Element<T>,
-        weight: T::Extended,
-        row: &Row<T>,
-    ) -> [T::Extended; MAX_SUMS] {
-        constants!(T: without_largest(element.x, weight, row))
-    }
-    #[inline(always)]
-    fn finish<T: RowNumber>(
-        row: &Row<T>,
-        sums: [T::Extended; MAX_SUMS],
-        largest: f64,
-    ) -> Finished<T> {
+    fn finish<T: RowNumber>(row: &Row<T>, sums: Terms<T>, largest: f64) -> Finished<T> {
         let logarithm = others::<T>(sums[0], largest).without_unit().ln_1p();
         let [log_sum, rest] = logarithm.added_to_from_below(row.maximum);
         let rounded = [log_sum, rest, T::ZERO, T::ZERO];
         Finished { rounded, ..Finished::constants(constants!(T: logarithm)) }
     }
     #[inline(always)]
-    fn results<T: RowNumber>(
-        element: &Element<T>,
-        _: T::Extended,
-        row: &Row<T>,
-    ) -> [T; MAX_RESULTS] {
+    fn results<T: RowNumber>(element: &Element<T>, _: T::Extended, row: &Row<T>) -> Results<T> {
         let [log_sum, rest, ..] = row.rounded;
         [(element.x - log_sum) - rest, T::ZERO]
     }
@@ -285,19 +264,7 @@ impl RowFunction for Logsumexp {
     const COUNTS: bool = true;
 
     #[inline(always)]
-    fn terms<T: RowNumber>(
-        element: &Element<T>,
-        weight: T::Extended,
-        row: &Row<T>,
-    ) -> [T::Extended; MAX_SUMS] {
-        constants!(T: without_largest(element.x, weight, row))
-    }
-    #[inline(always)]
-    fn finish<T: RowNumber>(
-        row: &Row<T>,
-        sums: [T::Extended; MAX_SUMS],
-        largest: f64,
-    ) -> Finished<T> {
+    fn finish<T: RowNumber>(row: &Row<T>, sums: Terms<T>, largest: f64) -> Finished<T> {
         let logarithm = others::<T>(sums[0], largest).without_unit().ln_1p();
         let result = T::Extended::of(row.maximum).sum(logarithm).nearest();
         // An infinite maximum is the result, unless a NaN is in the sum.
@@ -320,24 +287,12 @@ impl RowFunction for LogsumexpBackward {
     const KEEPS_IN_RESULT: bool = true;
 
     #[inline(always)]
-    fn terms<T: RowNumber>(
-        _: &Element<T>,
-        weight: T::Extended,
-        _: &Row<T>,
-    ) -> [T::Extended; MAX_SUMS] {
-        constants!(T: weight)
-    }
-    #[inline(always)]
-    fn finish<T: RowNumber>(row: &Row<T>, sums: [T::Extended; MAX_SUMS], _: f64) -> Finished<T> {
+    fn finish<T: RowNumber>(row: &Row<T>, sums: Terms<T>, _: f64) -> Finished<T> {
         let factor = sums[0].inverse().product(T::Extended::of(row.reference[0]));
         Finished::constants(constants!(T: factor))
     }
     #[inline(always)]
-    fn results<T: RowNumber>(
-        _: &Element<T>,
-        weight: T::Extended,
-        row: &Row<T>,
-    ) -> [T; MAX_RESULTS] {
+    fn results<T: RowNumber>(_: &Element<T>, weight: T::Extended, row: &Row<T>) -> Results<T> {
         [weight.product_nearest(row.constants[0]), T::ZERO]
     }
 }
@@ -357,16 +312,12 @@ impl RowFunction for SoftmaxBackward {
     const ODD: [bool; MAX_RESULTS] = [true, false];
 
     #[inline(always)]
-    fn terms<T: RowNumber>(
-        element: &Element<T>,
-        weight: T::Extended,
-        row: &Row<T>,
-    ) -> [T::Extended; MAX_SUMS] {
+    fn terms<T: RowNumber>(element: &Element<T>, weight: T::Extended, row: &Row<T>) -> Terms<T> {
         let h = relative(element.gradients[0], row.reference[0]);
         constants!(T: weight, weight.without_unit().product(h))
     }
     #[inline(always)]
-    fn finish<T: RowNumber>(_: &Row<T>, sums: [T::Extended; MAX_SUMS], _: f64) -> Finished<T> {
+    fn finish<T: RowNumber>(_: &Row<T>, sums: Terms<T>, _: f64) -> Finished<T> {
         let inverse = sums[0].without_unit().inverse();
         let mean = sums[1].product(inverse);
         Finished::constants(constants!(T: inverse, mean))
@@ -376,7 +327,7 @@ impl RowFunction for SoftmaxBackward {
         element: &Element<T>,
         weight: T::Extended,
         row: &Row<T>,
-    ) -> [T; MAX_RESULTS] {
+    ) -> Results<T> {
         let [inverse, mean, ..] = row.constants;
         let h = relative(element.gradients[0], row.reference[0]);
         [weight.share_product_nearest(inverse, h.minus(mean)), T::ZERO]
@@ -400,18 +351,14 @@ impl RowFunction for SoftmaxDoubleBackward {
     const ODD: [bool; MAX_RESULTS] = [true, false];
 
     #[inline(always)]
-    fn terms<T: RowNumber>(
-        element: &Element<T>,
-        weight: T::Extended,
-        row: &Row<T>,
-    ) -> [T::Extended; MAX_SUMS] {
+    fn terms<T: RowNumber>(element: &Element<T>, weight: T::Extended, row: &Row<T>) -> Terms<T> {
         let a = relative(element.gradients[0], row.reference[0]);
         let g = relative(element.gradients[1], row.reference[1]);
         let weighted = weight.without_unit().product(a);
         [weight, weighted, weight.without_unit().product(g), weighted.product(g)]
     }
     #[inline(always)]
-    fn finish<T: RowNumber>(_: &Row<T>, sums: [T::Extended; MAX_SUMS], _: f64) -> Finished<T> {
+    fn finish<T: RowNumber>(_: &Row<T>, sums: Terms<T>, _: f64) -> Finished<T> {
         let inverse = sums[0].without_unit().inverse();
         let (mean_a, mean_g) = (sums[1].product(inverse), sums[2].product(inverse));
         let covariance = sums[3].product(inverse).minus(mean_a.product(mean_g));
@@ -422,7 +369,7 @@ impl RowFunction for SoftmaxDoubleBackward {
         element: &Element<T>,
         weight: T::Extended,
         row: &Row<T>,
-    ) -> [T; MAX_RESULTS] {
+    ) -> Results<T> {
         let [inverse, mean_a, mean_g, covariance] = row.constants;
         let a = relative(element.gradients[0], row.reference[0]).minus(mean_a);
         let g = relative(element.gradients[1], row.reference[1]).minus(mean_g);
@@ -448,20 +395,12 @@ impl RowFunction for LogSoftmaxBackward {
     const ODD: [bool; MAX_RESULTS] = [true, false];
 
     #[inline(always)]
-    fn terms<T: RowNumber>(
-        element: &Element<T>,
-        weight: T::Extended,
-        row: &Row<T>,
-    ) -> [T::Extended; MAX_SUMS] {
+    fn terms<T: RowNumber>(element: &Element<T>, weight: T::Extended, row: &Row<T>) -> Terms<T> {
         let gradient = T::Extended::of(element.gradients[0]);
         constants!(T: without_largest(element.x, weight, row), gradient)
     }
     #[inline(always)]
-    fn finish<T: RowNumber>(
-        _: &Row<T>,
-        sums: [T::Extended; MAX_SUMS],
-        largest: f64,
-    ) -> Finished<T> {
+    fn finish<T: RowNumber>(_: &Row<T>, sums: Terms<T>, largest: f64) -> Finished<T> {
         let others = others::<T>(sums[0], largest);
         let inverse = others.sum(T::Extended::UNIT).tidy().inverse();
         let (share, rest) = (T::Extended::UNIT.product(inverse), others.product(inverse));
@@ -472,7 +411,7 @@ impl RowFunction for LogSoftmaxBackward {
         element: &Element<T>,
         weight: T::Extended,
         row: &Row<T>,
-    ) -> [T; MAX_RESULTS] {
+    ) -> Results<T> {
         let share = weight.product(row.constants[0]);
         [T::Extended::of(element.gradients[0]).minus(share).nearest(), T::ZERO]
     }
@@ -505,17 +444,13 @@ impl RowFunction for LogSoftmaxDoubleBackward {
     const REFERS: bool = true;
 
     #[inline(always)]
-    fn terms<T: RowNumber>(
-        element: &Element<T>,
-        weight: T::Extended,
-        row: &Row<T>,
-    ) -> [T::Extended; MAX_SUMS] {
+    fn terms<T: RowNumber>(element: &Element<T>, weight: T::Extended, row: &Row<T>) -> Terms<T> {
         let a = relative(element.gradients[0], row.reference[0]);
         let gradient = T::Extended::of(element.gradients[1]);
         constants!(T: weight, weight.without_unit().product(a), gradient)
     }
     #[inline(always)]
-    fn finish<T: RowNumber>(_: &Row<T>, sums: [T::Extended; MAX_SUMS], _: f64) -> Finished<T> {
+    fn finish<T: RowNumber>(_: &Row<T>, sums: Terms<T>, _: f64) -> Finished<T> {
         let inverse = sums[0].inverse();
         let mean = sums[1].product(inverse.product(T::Extended::UNIT));
         let factor = inverse.product(sums[2].opposite());
@@ -526,7 +461,7 @@ impl RowFunction for LogSoftmaxDoubleBackward {
         element: &Element<T>,
         weight: T::Extended,
         row: &Row<T>,
-    ) -> [T; MAX_RESULTS] {
+    ) -> Results<T> {
         let [mean, factor, ..] = row.constants;
         let a = relative(element.gradients[0], row.reference[0]).minus(mean);
         [a.nearest(), weight.product(factor).product_nearest(a)]
@@ -555,11 +490,7 @@ impl RowFunction for SoftmaxBackwardFromOutput {
     const PADDING: f64 = 0.0;
 
     #[inline(always)]
-    fn terms<T: RowNumber>(
-        element: &Element<T>,
-        _: T::Extended,
-        row: &Row<T>,
-    ) -> [T::Extended; MAX_SUMS] {
+    fn terms<T: RowNumber>(element: &Element<T>, _: T::Extended, row: &Row<T>) -> Terms<T> {
         constants!(T: relative(element.gradients[0], row.reference[0]))
     }
     #[inline(always)]
@@ -567,11 +498,7 @@ impl RowFunction for SoftmaxBackwardFromOutput {
         sum.plus_product(term, element.x)
     }
     #[inline(always)]
-    fn finish<T: RowNumber>(
-        row: &Row<T>,
-        sums: [T::Extended; MAX_SUMS],
-        outweighing: f64,
-    ) -> Finished<T> {
+    fn finish<T: RowNumber>(row: &Row<T>, sums: Terms<T>, outweighing: f64) -> Finished<T> {
         let [mean, rest] = sums[0].added_to(row.reference[0]);
         // Half of it where the difference might overflow.
         let small = mean.abs() < T::literal(T::HUGE);
@@ -582,11 +509,7 @@ impl RowFunction for SoftmaxBackwardFromOutput {
         Finished { rounded, again, ..Finished::constants(constants!(T: sums[0])) }
     }
     #[inline(always)]
-    fn results<T: RowNumber>(
-        element: &Element<T>,
-        _: T::Extended,
-        row: &Row<T>,
-    ) -> [T; MAX_RESULTS] {
+    fn results<T: RowNumber>(element: &Element<T>, _: T::Extended, row: &Row<T>) -> Results<T> {
         let [mean, rest, scale, unscale] = row.rounded;
         let y = element.x;
         let centred = element.gradients[0].mul_add(scale, -mean);
@@ -610,23 +533,15 @@ impl RowFunction for LogSoftmaxBackwardFromOutput {
     const OF_OUTPUT: bool = true;
 
     #[inline(always)]
-    fn terms<T: RowNumber>(
-        element: &Element<T>,
-        _: T::Extended,
-        _: &Row<T>,
-    ) -> [T::Extended; MAX_SUMS] {
+    fn terms<T: RowNumber>(element: &Element<T>, _: T::Extended, _: &Row<T>) -> Terms<T> {
         constants!(T: T::Extended::of(element.gradients[0]))
     }
     #[inline(always)]
-    fn finish<T: RowNumber>(_: &Row<T>, sums: [T::Extended; MAX_SUMS], _: f64) -> Finished<T> {
+    fn finish<T: RowNumber>(_: &Row<T>, sums: Terms<T>, _: f64) -> Finished<T> {
         Finished::constants(constants!(T: sums[0]))
     }
     #[inline(always)]
-    fn results<T: RowNumber>(
-        element: &Element<T>,
-        _: T::Extended,
-        row: &Row<T>,
-    ) -> [T; MAX_RESULTS] {
+    fn results<T: RowNumber>(element: &Element<T>, _: T::Extended, row: &Row<T>) -> Results<T> {
         // A logarithm of a softmax is not positive.
         let y = element.x.at_most(T::ZERO).at_least(T::EXP_LOWEST);
         let (k, power) = y.times_rounded_with_power(T::LOG2_E, T::EXP_BIAS);
@@ -665,19 +580,7 @@ impl RowFunction for Shares {
     const COUNTS: bool = true;
 
     #[inline(always)]
-    fn terms<T: RowNumber>(
-        element: &Element<T>,
-        weight: T::Extended,
-        row: &Row<T>,
-    ) -> [T::Extended; MAX_SUMS] {
-        constants!(T: without_largest(element.x, weight, row))
-    }
-    #[inline(always)]
-    fn finish<T: RowNumber>(
-        _: &Row<T>,
-        sums: [T::Extended; MAX_SUMS],
-        largest: f64,
-    ) -> Finished<T> {
+    fn finish<T: RowNumber>(_: &Row<T>, sums: Terms<T>, largest: f64) -> Finished<T> {
         let others = others::<T>(sums[0], largest);
         let total = others.sum(T::Extended::UNIT).tidy();
         Finished::constants(constants!(T: total.inverse(), total, others))
