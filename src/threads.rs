@@ -53,14 +53,17 @@ pub fn split(count: usize, threads: usize, grain: usize, work: impl Fn(usize, us
     // About eight chunks a thread even out different speeds. Whole multiples of 64 elements keep
     // two threads out of one cache line.
     let chunk = (count / (8 * threads)).max(grain / 2).next_multiple_of(64);
-    split_in_chunks(count, threads, chunk, || (), |(), start, length| work(start, length));
+    split_in_chunks(count, threads, (chunk, chunk), || (), |(), start, length| work(start, length));
 }
 
-/// [`split`] in chunks of a given size, with scratch memory that each thread makes for itself.
+/// [`split`] in chunks of the given sizes, with scratch memory that each thread makes for itself.
+///
+/// Chunks are as large as the first of the range, and smaller towards the end, but not below its
+/// other end: a thread that falls behind then delays the call by a small one.
 pub fn split_in_chunks<S>(
     count: usize,
     threads: usize,
-    chunk: usize,
+    (largest, least): (usize, usize),
     scratch: impl Fn() -> S + Sync,
     work: impl Fn(&mut S, usize, usize) + Sync,
 ) {
@@ -68,11 +71,15 @@ pub fn split_in_chunks<S>(
     let take_chunks = || {
         let mut scratch = scratch();
         loop {
-            let start = next.fetch_add(chunk, Ordering::Relaxed);
-            if start >= count {
+            let end_of = |start: usize| {
+                let size = ((count - start) / (2 * threads)).clamp(least, largest);
+                count.min(start + size)
+            };
+            let take = |start: usize| (start < count).then(|| end_of(start));
+            let Ok(start) = next.fetch_update(Ordering::Relaxed, Ordering::Relaxed, take) else {
                 break;
-            }
-            work(&mut scratch, start, chunk.min(count - start));
+            };
+            work(&mut scratch, start, end_of(start) - start);
         }
     };
     std::thread::scope(|scope| {

@@ -293,7 +293,7 @@ def test_a_saturated_row_keeps_the_tail_of_its_gradients(gap: float, dtype: str)
 
 
 @pytest.mark.parametrize("dtype", FLOATS)
-@pytest.mark.parametrize("length", [2, 33, 100])
+@pytest.mark.parametrize("length", [2, 33, 100, 1100])
 def test_gradients_from_the_output_are_exact_in_the_output(length: int, dtype: str) -> None:
     x = (np.random.default_rng(length).normal(size=length) * 3).astype(dtype)
     grad = np.random.default_rng(length + 1).normal(size=length).astype(dtype)
@@ -315,6 +315,22 @@ def test_gradients_from_the_output_are_exact_in_the_output(length: int, dtype: s
         wanted = g[k] - share * total
         assert relative_error(got_log[k], wanted, abs(g[k]) + share * absolute) <= 1
     assert_same_bits(U["softmin_backward_from_output"](grad, y), -got)
+
+
+@pytest.mark.parametrize("dtype", FLOATS)
+@pytest.mark.parametrize("length", LENGTHS)
+def test_equal_gradients_cancel_from_the_output(length: int, dtype: str) -> None:
+    for kind, x in kinds(length, dtype, seed=5):
+        grad = np.full_like(x, 1.37)
+        assert not U["softmax_backward_from_output"](grad, U["softmax"](x)).any(), kind
+
+
+def test_huge_gradients_do_not_overflow_from_the_output() -> None:
+    grad, y = np.float32([3e38, -3e38, 0]), np.float32([0.0625, 0.875, 0.0625])
+    mean = -0.8125 * 3e38
+    wanted = y * (grad.astype("float64") - mean)
+    got = U["softmax_backward_from_output"](grad, y)
+    assert np.allclose(got, wanted, rtol=1e-6, atol=0)
 
 
 @pytest.mark.parametrize("dtype", FLOATS)

@@ -17,7 +17,7 @@ use std::sync::Mutex;
 use half::{bf16, f16};
 
 use super::extended::{Extended, RowNumber};
-use super::functions::{MAX_GRADIENTS, MAX_OPERANDS, MAX_RESULTS};
+use super::functions::{MAX_GRADIENTS, MAX_OPERANDS, MAX_RESULTS, MAX_SUMS};
 use super::kernels::{
     Accumulator, Blocks, Group, JacobianKernels, Kept, LANES, Lanes, Layout, Part, Passes, Plane,
     RUN, RowKernels, SUM_PLANES, prefetch, segment_length,
@@ -556,9 +556,10 @@ impl<'a, E: Element<T>, T: RowNumber> Job<'a, E, T> {
             work(self, &mut Workspace::new(), 0, units);
             return;
         }
-        let chunk = (units / (4 * threads)).max(GRAIN / 2 / elements.max(1)).max(1);
+        let least = (units / (16 * threads)).max(GRAIN / 2 / elements.max(1)).max(1);
+        let sizes = ((units / (2 * threads)).max(least), least);
         let shared = Shared((self, work));
-        threads::split_in_chunks(units, threads, chunk, Workspace::new, |space, first, count| {
+        threads::split_in_chunks(units, threads, sizes, Workspace::new, |space, first, count| {
             let Shared((job, work)) = &shared;
             work(job, space, first, count);
         });
@@ -726,15 +727,23 @@ impl<'a, E: Element<T>, T: RowNumber> Job<'a, E, T> {
             }
             let single = single.then_some(&parts);
             group.maximum = [-T::INFINITY; LANES];
-            if self.shape.needs_maximum {
-                self.row_maximum(workspace, rows, single, group, split);
-            }
-            self.refer(workspace, rows, single, group);
-            if self.group_rows == 1 {
-                group.spread();
-            }
             let kept = self.kept(workspace, rows);
-            self.row_sums(workspace, rows, single, group, kept, split);
+            // A short row is often outweighed, and its maximum costs little.
+            let mut maximum = self.shape.needs_maximum || self.shape.refers && self.length <= SHORT;
+            loop {
+                if maximum {
+                    self.row_maximum(workspace, rows, single, group, split);
+                }
+                self.refer(workspace, rows, single, group);
+                if self.group_rows == 1 {
+                    group.spread();
+                }
+                self.row_sums(workspace, rows, single, group, kept, split);
+                maximum = group.again[..rows.count].contains(&true);
+                if !maximum {
+                    break;
+                }
+            }
             if self.shape.results > 0 && split {
                 let known = *group;
                 self.split_segments(|job, workspace, start, end| {
@@ -986,10 +995,9 @@ impl<'a, E: Element<T>, T: RowNumber> Job<'a, E, T> {
                     let accumulators = workspace.accumulator(RUN_SUM);
                     (passes.sums)(&[part], count, group, kept, accumulators, true);
                     (self.kernels.fold)(layout, accumulators, LANES);
-                    let sums = accumulators.read();
+                    total = workspace.accumulator(SEGMENT_SUM);
                     for run in 0..count {
-                        let one = sums.map(|plane| Plane([plane.0[run]; LANES]));
-                        total = self.add(workspace, SEGMENT_SUM, &one, first + run == 0);
+                        self.add_run(&mut *total, &*accumulators, run, first + run == 0);
                     }
                 }
                 start_of_rest += runs * self.run_blocks;
@@ -1046,6 +1054,23 @@ impl<'a, E: Element<T>, T: RowNumber> Job<'a, E, T> {
             }
         }
         to
+    }
+
+    /// Adds the sums of a run, in a lane of its own, to those of the row in the first lane; or puts
+    /// them there, where the run is the first.
+    fn add_run(&self, total: &mut Accumulator, runs: &Accumulator, run: usize, first: bool) {
+        let pair = |from: &Accumulator, k: usize, lane: usize| {
+            T::Extended::from_planes([from[2 * k].0[lane], from[2 * k + 1].0[lane]])
+        };
+        for k in 0..self.shape.layout.sums {
+            let one = pair(runs, k, run);
+            let [hi, lo] = if first { one } else { pair(total, k, 0).sum(one) }.to_planes();
+            (total[2 * k].0[0], total[2 * k + 1].0[0]) = (hi, lo);
+        }
+        if self.shape.layout.counts {
+            let before = if first { 0.0 } else { total[2 * MAX_SUMS].0[0] };
+            total[2 * MAX_SUMS].0[0] = before + runs[2 * MAX_SUMS].0[run];
+        }
     }
 
     /// The results of some blocks.

@@ -13,12 +13,17 @@ use crate::math::real::Real;
 pub trait RowNumber: Number {
     type Extended: Extended<Self>;
 
+    /// A difference of a number below it and any other number is finite.
+    const HUGE: f64;
+
     /// A number that counts something, as an integer.
     fn to_index(self) -> usize;
 }
 
 impl RowNumber for f32 {
     type Extended = f64;
+
+    const HUGE: f64 = f64::from_bits((1023 + 100) << 52);
 
     fn to_index(self) -> usize {
         self as usize
@@ -27,6 +32,8 @@ impl RowNumber for f32 {
 
 impl RowNumber for f64 {
     type Extended = Double<f64>;
+
+    const HUGE: f64 = f64::from_bits((1023 + 960) << 52);
 
     fn to_index(self) -> usize {
         self as usize
@@ -50,12 +57,17 @@ pub trait Extended<T>: Copy + 'static {
     fn of(number: T) -> Self;
     /// `a - b`, exactly or to all digits.
     fn difference(a: T, b: T) -> Self;
+    /// `sign a - b` for a sign of 1 or -1, likewise.
+    fn signed_difference(a: T, sign: T, b: T) -> Self;
     fn sum(self, other: Self) -> Self;
     fn minus(self, other: Self) -> Self;
     fn product(self, other: Self) -> Self;
-    fn times(self, number: T) -> Self;
-    /// The nearest element to `self * number`.
-    fn times_nearest(self, number: T) -> T;
+    /// `self + term * number`.
+    fn plus_product(self, term: Self, number: T) -> Self;
+    /// `number + self` as a sum of two elements: the nearest one, and the rest.
+    fn added_to(self, number: T) -> [T; 2];
+    /// The same, but the first is not above the sum, and the rest not negative.
+    fn added_to_from_below(self, number: T) -> [T; 2];
     fn inverse(self) -> Self;
     /// `UNIT e^self` for `self <= 0`; or zero, or a number as small, where 2^40 of it do not reach
     /// half of the smallest subnormal.
@@ -74,12 +86,10 @@ pub trait Extended<T>: Copy + 'static {
     fn product_nearest(self, other: Self) -> T;
     /// `weight / UNIT * inverse` within a little more than half an ulp, for a rounded exponential and
     /// the inverse of a sum of them, also given rounded and what that leaves.
-    fn share_of_rounded(weight: T, inverse: Self, rounded: [T; 2]) -> T;
+    fn share_of_rounded(weight: T, inverse: Self, rounded: [T; 4]) -> T;
     /// The nearest element to `self / UNIT * inverse * other`, for `self` an exponential and `inverse`
     /// about 1: one rounding, also where the share is subnormal before the product with `other`.
     fn share_product_nearest(self, inverse: Self, other: Self) -> T;
-    /// The nearest element to `(a - b) - shift`, for `a` down to -inf.
-    fn shifted_nearest(a: T, b: T, shift: Self) -> T;
     fn is_finite(self) -> bool;
     fn select(condition: bool, yes: Self, no: Self) -> Self;
 
@@ -128,6 +138,11 @@ impl Extended<f32> for f64 {
         f64::from(number)
     }
     #[inline(always)]
+    fn signed_difference(a: f32, sign: f32, b: f32) -> f64 {
+        // One operation, on what comes from memory.
+        f64::from(a).mul_add(f64::from(sign), -f64::from(b))
+    }
+    #[inline(always)]
     fn difference(a: f32, b: f32) -> f64 {
         f64::from(a) - f64::from(b)
     }
@@ -144,12 +159,19 @@ impl Extended<f32> for f64 {
         self * other
     }
     #[inline(always)]
-    fn times(self, number: f32) -> f64 {
-        self * f64::from(number)
+    fn plus_product(self, term: f64, number: f32) -> f64 {
+        term.mul_add(f64::from(number), self)
     }
     #[inline(always)]
-    fn times_nearest(self, number: f32) -> f32 {
-        (self * f64::from(number)) as f32
+    fn added_to(self, number: f32) -> [f32; 2] {
+        let hi = (f64::from(number) + self) as f32;
+        [hi, ((f64::from(number) - f64::from(hi)) + self) as f32]
+    }
+    #[inline(always)]
+    fn added_to_from_below(self, number: f32) -> [f32; 2] {
+        let [nearest, rest] = self.added_to(number);
+        let hi = if rest < 0.0 { nearest.next_down() } else { nearest };
+        [hi, ((f64::from(number) - f64::from(hi)) + self) as f32]
     }
     #[inline(always)]
     fn inverse(self) -> f64 {
@@ -191,16 +213,12 @@ impl Extended<f32> for f64 {
         (self * other) as f32
     }
     #[inline(always)]
-    fn share_of_rounded(weight: f32, _: f64, [inverse, rest]: [f32; 2]) -> f32 {
+    fn share_of_rounded(weight: f32, _: f64, [inverse, rest, ..]: [f32; 4]) -> f32 {
         weight.mul_add(inverse, weight * rest)
     }
     #[inline(always)]
     fn share_product_nearest(self, inverse: f64, other: f64) -> f32 {
         (self * inverse * other) as f32
-    }
-    #[inline(always)]
-    fn shifted_nearest(a: f32, b: f32, shift: f64) -> f32 {
-        ((f64::from(a) - f64::from(b)) - shift) as f32
     }
     #[inline(always)]
     fn is_finite(self) -> bool {
@@ -255,6 +273,10 @@ impl Extended<f64> for Double<f64> {
         Double::from(number)
     }
     #[inline(always)]
+    fn signed_difference(a: f64, sign: f64, b: f64) -> Self {
+        two_sum(a * sign, -b)
+    }
+    #[inline(always)]
     fn difference(a: f64, b: f64) -> Self {
         two_sum(a, -b)
     }
@@ -271,12 +293,20 @@ impl Extended<f64> for Double<f64> {
         self.multiply(other)
     }
     #[inline(always)]
-    fn times(self, number: f64) -> Self {
-        Double::times(self, number)
+    fn plus_product(self, term: Self, number: f64) -> Self {
+        self.plus(term.times(number))
     }
     #[inline(always)]
-    fn times_nearest(self, number: f64) -> f64 {
-        self.times_round(number)
+    fn added_to(self, number: f64) -> [f64; 2] {
+        let sum = two_sum(number, self.hi);
+        let sum = fast_two_sum(sum.hi, sum.lo + self.lo);
+        [sum.hi, sum.lo]
+    }
+    #[inline(always)]
+    fn added_to_from_below(self, number: f64) -> [f64; 2] {
+        let [nearest, rest] = self.added_to(number);
+        let hi = if rest < 0.0 { nearest.next_down() } else { nearest };
+        [hi, (nearest - hi) + rest]
     }
     #[inline(always)]
     fn inverse(self) -> Self {
@@ -340,7 +370,7 @@ impl Extended<f64> for Double<f64> {
         self.multiply_round(other)
     }
     #[inline(always)]
-    fn share_of_rounded(weight: f64, inverse: Self, _: [f64; 2]) -> f64 {
+    fn share_of_rounded(weight: f64, inverse: Self, _: [f64; 4]) -> f64 {
         // Without UNIT the products of the tails would be rounded among the subnormals too.
         Self::of(weight).multiply_round(inverse) * PAIR_UNBIAS
     }
@@ -352,13 +382,6 @@ impl Extended<f64> for Double<f64> {
         let first = <f64 as Real>::select(small, 1.0, PAIR_UNBIAS);
         let last = <f64 as Real>::select(small, PAIR_UNBIAS, 1.0);
         share.scale(first).multiply_round(other) * last
-    }
-    #[inline(always)]
-    fn shifted_nearest(a: f64, b: f64, shift: Self) -> f64 {
-        let difference = two_sum(a, -b);
-        let result = difference.plus(shift.negate()).round();
-        // The tail of a difference of -inf is NaN.
-        <f64 as Real>::select(difference.hi == f64::NEG_INFINITY, difference.hi, result)
     }
     #[inline(always)]
     fn is_finite(self) -> bool {

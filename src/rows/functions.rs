@@ -2,7 +2,8 @@
 //!
 //! A row function runs in three steps. The maximum of its last operand is found first; then its
 //! terms are summed over the row; from the sums come constants of the row, and from those and the
-//! operands each result. A function states the three for one element; the loops are elsewhere.
+//! operands each result. A function states the three for one element; the loops are elsewhere. One
+//! of the output does without the maximum, unless an element turns out to outweigh the rest.
 //!
 //! What cancels when one element outweighs the rest is never formed by subtraction from 1. The sum
 //! of the *others* is taken without the largest element, and gradients are taken relative to the
@@ -11,8 +12,7 @@
 
 use super::extended::{Extended, RowNumber};
 use super::kernels::Layout;
-use crate::math::double::Double;
-use crate::math::exp::exp_decay;
+use crate::math::double::polynomial;
 
 /// The most gradients a row function reads.
 pub const MAX_GRADIENTS: usize = 2;
@@ -20,8 +20,15 @@ pub const MAX_GRADIENTS: usize = 2;
 pub const MAX_OPERANDS: usize = MAX_GRADIENTS + 1;
 /// The most elementwise results.
 pub const MAX_RESULTS: usize = 2;
+/// The most constants in the element type.
+pub const MAX_ROUNDED: usize = 4;
 /// The most sums, and the most constants.
 pub const MAX_SUMS: usize = 4;
+
+/// The sums of a row, a term of each, or its constants.
+pub type Terms<T> = [<T as RowNumber>::Extended; MAX_SUMS];
+/// The results at one element.
+pub type Results<T> = [T; MAX_RESULTS];
 
 /// The operands at one element.
 #[derive(Clone, Copy)]
@@ -39,25 +46,48 @@ pub struct Row<T: RowNumber> {
     /// The gradients at the first largest element; or the gradient of a scalar result.
     pub reference: [T; MAX_GRADIENTS],
     /// As [`RowFunction::finish`] gave them.
-    pub constants: [T::Extended; MAX_SUMS],
-    /// The first constant rounded, and the rest of it.
-    pub rounded: [T; 2],
+    pub constants: Terms<T>,
+    /// As [`RowFunction::finish`] gave them.
+    pub rounded: [T; MAX_ROUNDED],
 }
 
 /// What the sums of a row lead to.
 #[derive(Clone, Copy)]
 pub struct Finished<T: RowNumber> {
     /// What the results are computed from; unused places are zero.
-    pub constants: [T::Extended; MAX_SUMS],
+    pub constants: Terms<T>,
+    /// Constants in the element type: first comes the first of the others, and the rest of it, unless
+    /// the function says otherwise.
+    pub rounded: [T; MAX_ROUNDED],
     /// The result of a reduction.
     pub value: T,
+    /// Whether an element outweighs all others, which was not known when they were summed: they are
+    /// to be summed again, relative to the gradient there.
+    pub again: bool,
 }
 
 impl<T: RowNumber> Finished<T> {
     #[inline(always)]
-    fn constants(constants: [T::Extended; MAX_SUMS]) -> Finished<T> {
-        Finished { constants, value: T::ZERO }
+    fn constants(constants: Terms<T>) -> Finished<T> {
+        let rounded = constants[0].nearest();
+        let rest = constants[0].minus(T::Extended::of(rounded)).nearest();
+        let rounded = [rounded, rest, T::ZERO, T::ZERO];
+        Finished { constants, rounded, value: T::ZERO, again: false }
     }
+}
+
+/// Shorthand for the constants of a row.
+macro_rules! constants {
+    ($T:ident: $($value:expr),*) => {{
+        let given = [$($value),*];
+        let mut all = [$T::Extended::ZERO; MAX_SUMS];
+        let mut k = 0;
+        while k < given.len() {
+            all[k] = given[k];
+            k += 1;
+        }
+        all
+    }};
 }
 
 /// A function of rows, written once for both element types.
@@ -84,7 +114,8 @@ pub trait RowFunction: 'static {
     const REFERS: bool = false;
     /// From where on one element outweighs all others by far.
     const OUTWEIGHS: f64 = f64::NEG_INFINITY;
-    /// Whether the largest elements are counted.
+    /// Whether the largest elements are counted; or, where the maximum is not needed, lanes with one
+    /// above [`OUTWEIGHS`](Self::OUTWEIGHS).
     const COUNTS: bool = false;
     /// Whether the first result has another formula where an element outweighs the others.
     const OUTWEIGHING: bool = false;
@@ -97,22 +128,30 @@ pub trait RowFunction: 'static {
     /// Derived from the others.
     const LAYOUT: Layout = Layout { sums: Self::SUMS, counts: Self::COUNTS };
 
-    /// The weight of an element: `UNIT e^(x - maximum)`.
+    /// The weight of an element: `UNIT e^(sign x - maximum)`.
     #[inline(always)]
-    fn weight<T: RowNumber>(x: T, row: &Row<T>) -> T::Extended {
-        T::Extended::difference(x, row.maximum).exp()
+    fn weight<T: RowNumber>(x: T, sign: T, row: &Row<T>) -> T::Extended {
+        T::Extended::signed_difference(x, sign, row.maximum).exp()
     }
 
-    /// What an element adds to the sums.
-    fn terms<T: RowNumber>(
-        element: &Element<T>,
-        weight: T::Extended,
-        row: &Row<T>,
-    ) -> [T::Extended; MAX_SUMS];
+    /// What an element adds to the sums: its weight, but that of the largest elements where they are
+    /// counted instead.
+    #[inline(always)]
+    fn terms<T: RowNumber>(element: &Element<T>, weight: T::Extended, row: &Row<T>) -> Terms<T> {
+        match Self::COUNTS {
+            true => constants!(T: without_largest(element.x, weight, row)),
+            false => constants!(T: weight),
+        }
+    }
+
+    /// A sum and the next term of it.
+    #[inline(always)]
+    fn add<T: RowNumber>(sum: T::Extended, term: T::Extended, _: &Element<T>) -> T::Extended {
+        sum.sum(term)
+    }
 
     /// The constants of a row from its sums; `count` is how many elements were counted.
-    fn finish<T: RowNumber>(row: &Row<T>, sums: [T::Extended; MAX_SUMS], count: f64)
-    -> Finished<T>;
+    fn finish<T: RowNumber>(row: &Row<T>, sums: Terms<T>, count: f64) -> Finished<T>;
 
     /// Whether an element has the other formula; few have.
     #[inline(always)]
@@ -131,23 +170,9 @@ pub trait RowFunction: 'static {
         _element: &Element<T>,
         _weight: T::Extended,
         _row: &Row<T>,
-    ) -> [T; MAX_RESULTS] {
+    ) -> Results<T> {
         [T::ZERO; MAX_RESULTS]
     }
-}
-
-/// Shorthand for the constants of a row.
-macro_rules! constants {
-    ($T:ident: $($value:expr),*) => {{
-        let given = [$($value),*];
-        let mut all = [$T::Extended::ZERO; MAX_SUMS];
-        let mut k = 0;
-        while k < given.len() {
-            all[k] = given[k];
-            k += 1;
-        }
-        all
-    }};
 }
 
 /// The sum of the weights without one largest element.
@@ -183,24 +208,12 @@ impl RowFunction for Softmax {
     const KEEPS_IN_RESULT: bool = true;
 
     #[inline(always)]
-    fn terms<T: RowNumber>(
-        _: &Element<T>,
-        weight: T::Extended,
-        _: &Row<T>,
-    ) -> [T::Extended; MAX_SUMS] {
-        constants!(T: weight)
-    }
-    #[inline(always)]
-    fn finish<T: RowNumber>(_: &Row<T>, sums: [T::Extended; MAX_SUMS], _: f64) -> Finished<T> {
+    fn finish<T: RowNumber>(_: &Row<T>, sums: Terms<T>, _: f64) -> Finished<T> {
         let inverse = sums[0].without_unit().inverse();
         Finished::constants(constants!(T: inverse))
     }
     #[inline(always)]
-    fn results<T: RowNumber>(
-        _: &Element<T>,
-        weight: T::Extended,
-        row: &Row<T>,
-    ) -> [T; MAX_RESULTS] {
+    fn results<T: RowNumber>(_: &Element<T>, weight: T::Extended, row: &Row<T>) -> Results<T> {
         let share = T::Extended::share_of_rounded(weight.nearest(), row.constants[0], row.rounded);
         [share, T::ZERO]
     }
@@ -210,7 +223,9 @@ impl RowFunction for Softmax {
 ///
 /// Error: at most 1 ulp.
 /// Edges: -inf gives -inf; a row with NaN, with inf or of -inf only gives NaN.
-/// Method: `(x_k - max) - log1p(sum of the others)`: two terms of one sign.
+/// Method: `max + log1p(sum of the others)` as a sum of two, of which x and the first have an exact
+/// difference where the second counts. That is not negative, so taking it away leads to no finer
+/// ulps than the difference was rounded to: each rounding costs half an ulp.
 pub struct LogSoftmax;
 
 impl RowFunction for LogSoftmax {
@@ -220,29 +235,16 @@ impl RowFunction for LogSoftmax {
     const COUNTS: bool = true;
 
     #[inline(always)]
-    fn terms<T: RowNumber>(
-        element: &Element<T>,
-        weight: T::Extended,
-        row: &Row<T>,
-    ) -> [T::Extended; MAX_SUMS] {
-        constants!(T: without_largest(element.x, weight, row))
-    }
-    #[inline(always)]
-    fn finish<T: RowNumber>(
-        _: &Row<T>,
-        sums: [T::Extended; MAX_SUMS],
-        largest: f64,
-    ) -> Finished<T> {
+    fn finish<T: RowNumber>(row: &Row<T>, sums: Terms<T>, largest: f64) -> Finished<T> {
         let logarithm = others::<T>(sums[0], largest).without_unit().ln_1p();
-        Finished::constants(constants!(T: logarithm))
+        let [log_sum, rest] = logarithm.added_to_from_below(row.maximum);
+        let rounded = [log_sum, rest, T::ZERO, T::ZERO];
+        Finished { rounded, ..Finished::constants(constants!(T: logarithm)) }
     }
     #[inline(always)]
-    fn results<T: RowNumber>(
-        element: &Element<T>,
-        _: T::Extended,
-        row: &Row<T>,
-    ) -> [T; MAX_RESULTS] {
-        [T::Extended::shifted_nearest(element.x, row.maximum, row.constants[0]), T::ZERO]
+    fn results<T: RowNumber>(element: &Element<T>, _: T::Extended, row: &Row<T>) -> Results<T> {
+        let [log_sum, rest, ..] = row.rounded;
+        [(element.x - log_sum) - rest, T::ZERO]
     }
 }
 
@@ -262,19 +264,7 @@ impl RowFunction for Logsumexp {
     const COUNTS: bool = true;
 
     #[inline(always)]
-    fn terms<T: RowNumber>(
-        element: &Element<T>,
-        weight: T::Extended,
-        row: &Row<T>,
-    ) -> [T::Extended; MAX_SUMS] {
-        constants!(T: without_largest(element.x, weight, row))
-    }
-    #[inline(always)]
-    fn finish<T: RowNumber>(
-        row: &Row<T>,
-        sums: [T::Extended; MAX_SUMS],
-        largest: f64,
-    ) -> Finished<T> {
+    fn finish<T: RowNumber>(row: &Row<T>, sums: Terms<T>, largest: f64) -> Finished<T> {
         let logarithm = others::<T>(sums[0], largest).without_unit().ln_1p();
         let result = T::Extended::of(row.maximum).sum(logarithm).nearest();
         // An infinite maximum is the result, unless a NaN is in the sum.
@@ -297,24 +287,12 @@ impl RowFunction for LogsumexpBackward {
     const KEEPS_IN_RESULT: bool = true;
 
     #[inline(always)]
-    fn terms<T: RowNumber>(
-        _: &Element<T>,
-        weight: T::Extended,
-        _: &Row<T>,
-    ) -> [T::Extended; MAX_SUMS] {
-        constants!(T: weight)
-    }
-    #[inline(always)]
-    fn finish<T: RowNumber>(row: &Row<T>, sums: [T::Extended; MAX_SUMS], _: f64) -> Finished<T> {
+    fn finish<T: RowNumber>(row: &Row<T>, sums: Terms<T>, _: f64) -> Finished<T> {
         let factor = sums[0].inverse().product(T::Extended::of(row.reference[0]));
         Finished::constants(constants!(T: factor))
     }
     #[inline(always)]
-    fn results<T: RowNumber>(
-        _: &Element<T>,
-        weight: T::Extended,
-        row: &Row<T>,
-    ) -> [T; MAX_RESULTS] {
+    fn results<T: RowNumber>(_: &Element<T>, weight: T::Extended, row: &Row<T>) -> Results<T> {
         [weight.product_nearest(row.constants[0]), T::ZERO]
     }
 }
@@ -334,16 +312,12 @@ impl RowFunction for SoftmaxBackward {
     const ODD: [bool; MAX_RESULTS] = [true, false];
 
     #[inline(always)]
-    fn terms<T: RowNumber>(
-        element: &Element<T>,
-        weight: T::Extended,
-        row: &Row<T>,
-    ) -> [T::Extended; MAX_SUMS] {
+    fn terms<T: RowNumber>(element: &Element<T>, weight: T::Extended, row: &Row<T>) -> Terms<T> {
         let h = relative(element.gradients[0], row.reference[0]);
         constants!(T: weight, weight.without_unit().product(h))
     }
     #[inline(always)]
-    fn finish<T: RowNumber>(_: &Row<T>, sums: [T::Extended; MAX_SUMS], _: f64) -> Finished<T> {
+    fn finish<T: RowNumber>(_: &Row<T>, sums: Terms<T>, _: f64) -> Finished<T> {
         let inverse = sums[0].without_unit().inverse();
         let mean = sums[1].product(inverse);
         Finished::constants(constants!(T: inverse, mean))
@@ -353,7 +327,7 @@ impl RowFunction for SoftmaxBackward {
         element: &Element<T>,
         weight: T::Extended,
         row: &Row<T>,
-    ) -> [T; MAX_RESULTS] {
+    ) -> Results<T> {
         let [inverse, mean, ..] = row.constants;
         let h = relative(element.gradients[0], row.reference[0]);
         [weight.share_product_nearest(inverse, h.minus(mean)), T::ZERO]
@@ -377,18 +351,14 @@ impl RowFunction for SoftmaxDoubleBackward {
     const ODD: [bool; MAX_RESULTS] = [true, false];
 
     #[inline(always)]
-    fn terms<T: RowNumber>(
-        element: &Element<T>,
-        weight: T::Extended,
-        row: &Row<T>,
-    ) -> [T::Extended; MAX_SUMS] {
+    fn terms<T: RowNumber>(element: &Element<T>, weight: T::Extended, row: &Row<T>) -> Terms<T> {
         let a = relative(element.gradients[0], row.reference[0]);
         let g = relative(element.gradients[1], row.reference[1]);
         let weighted = weight.without_unit().product(a);
         [weight, weighted, weight.without_unit().product(g), weighted.product(g)]
     }
     #[inline(always)]
-    fn finish<T: RowNumber>(_: &Row<T>, sums: [T::Extended; MAX_SUMS], _: f64) -> Finished<T> {
+    fn finish<T: RowNumber>(_: &Row<T>, sums: Terms<T>, _: f64) -> Finished<T> {
         let inverse = sums[0].without_unit().inverse();
         let (mean_a, mean_g) = (sums[1].product(inverse), sums[2].product(inverse));
         let covariance = sums[3].product(inverse).minus(mean_a.product(mean_g));
@@ -399,7 +369,7 @@ impl RowFunction for SoftmaxDoubleBackward {
         element: &Element<T>,
         weight: T::Extended,
         row: &Row<T>,
-    ) -> [T; MAX_RESULTS] {
+    ) -> Results<T> {
         let [inverse, mean_a, mean_g, covariance] = row.constants;
         let a = relative(element.gradients[0], row.reference[0]).minus(mean_a);
         let g = relative(element.gradients[1], row.reference[1]).minus(mean_g);
@@ -425,20 +395,12 @@ impl RowFunction for LogSoftmaxBackward {
     const ODD: [bool; MAX_RESULTS] = [true, false];
 
     #[inline(always)]
-    fn terms<T: RowNumber>(
-        element: &Element<T>,
-        weight: T::Extended,
-        row: &Row<T>,
-    ) -> [T::Extended; MAX_SUMS] {
+    fn terms<T: RowNumber>(element: &Element<T>, weight: T::Extended, row: &Row<T>) -> Terms<T> {
         let gradient = T::Extended::of(element.gradients[0]);
         constants!(T: without_largest(element.x, weight, row), gradient)
     }
     #[inline(always)]
-    fn finish<T: RowNumber>(
-        _: &Row<T>,
-        sums: [T::Extended; MAX_SUMS],
-        largest: f64,
-    ) -> Finished<T> {
+    fn finish<T: RowNumber>(_: &Row<T>, sums: Terms<T>, largest: f64) -> Finished<T> {
         let others = others::<T>(sums[0], largest);
         let inverse = others.sum(T::Extended::UNIT).tidy().inverse();
         let (share, rest) = (T::Extended::UNIT.product(inverse), others.product(inverse));
@@ -449,7 +411,7 @@ impl RowFunction for LogSoftmaxBackward {
         element: &Element<T>,
         weight: T::Extended,
         row: &Row<T>,
-    ) -> [T; MAX_RESULTS] {
+    ) -> Results<T> {
         let share = weight.product(row.constants[0]);
         [T::Extended::of(element.gradients[0]).minus(share).nearest(), T::ZERO]
     }
@@ -482,17 +444,13 @@ impl RowFunction for LogSoftmaxDoubleBackward {
     const REFERS: bool = true;
 
     #[inline(always)]
-    fn terms<T: RowNumber>(
-        element: &Element<T>,
-        weight: T::Extended,
-        row: &Row<T>,
-    ) -> [T::Extended; MAX_SUMS] {
+    fn terms<T: RowNumber>(element: &Element<T>, weight: T::Extended, row: &Row<T>) -> Terms<T> {
         let a = relative(element.gradients[0], row.reference[0]);
         let gradient = T::Extended::of(element.gradients[1]);
         constants!(T: weight, weight.without_unit().product(a), gradient)
     }
     #[inline(always)]
-    fn finish<T: RowNumber>(_: &Row<T>, sums: [T::Extended; MAX_SUMS], _: f64) -> Finished<T> {
+    fn finish<T: RowNumber>(_: &Row<T>, sums: Terms<T>, _: f64) -> Finished<T> {
         let inverse = sums[0].inverse();
         let mean = sums[1].product(inverse.product(T::Extended::UNIT));
         let factor = inverse.product(sums[2].opposite());
@@ -503,7 +461,7 @@ impl RowFunction for LogSoftmaxDoubleBackward {
         element: &Element<T>,
         weight: T::Extended,
         row: &Row<T>,
-    ) -> [T; MAX_RESULTS] {
+    ) -> Results<T> {
         let [mean, factor, ..] = row.constants;
         let a = relative(element.gradients[0], row.reference[0]).minus(mean);
         [a.nearest(), weight.product(factor).product_nearest(a)]
@@ -514,41 +472,48 @@ impl RowFunction for LogSoftmaxDoubleBackward {
 ///
 /// Error: as from x, with the error of `y` besides.
 /// Edges: a NaN in `y`, or a gradient that is not finite, gives a row of NaN.
-/// Method: relative to the gradient of a `y` that outweighs all others, if there is one, which uses
-/// that `y` sums to 1.
+/// Method: the sum relative to the first gradient, so that equal ones cancel exactly; or to that of a
+/// `y` that outweighs all others, if there is one, which uses that `y` sums to 1. Then the mean as a
+/// sum of two: the difference of `g_k` and the first is exact where the second counts.
 pub struct SoftmaxBackwardFromOutput;
 
 impl RowFunction for SoftmaxBackwardFromOutput {
     const GRADIENTS: usize = 1;
     const SUMS: usize = 1;
     const WEIGHTED: bool = false;
+    const NEEDS_MAXIMUM: bool = false;
     const REFERS: bool = true;
     const OUTWEIGHS: f64 = 0.875;
+    const COUNTS: bool = true;
     const ODD: [bool; MAX_RESULTS] = [true, false];
     const OF_OUTPUT: bool = true;
     const PADDING: f64 = 0.0;
 
     #[inline(always)]
-    fn terms<T: RowNumber>(
-        element: &Element<T>,
-        _: T::Extended,
-        row: &Row<T>,
-    ) -> [T::Extended; MAX_SUMS] {
-        let h = relative(element.gradients[0], row.reference[0]);
-        constants!(T: h.times(element.x))
+    fn terms<T: RowNumber>(element: &Element<T>, _: T::Extended, row: &Row<T>) -> Terms<T> {
+        constants!(T: relative(element.gradients[0], row.reference[0]))
     }
     #[inline(always)]
-    fn finish<T: RowNumber>(_: &Row<T>, sums: [T::Extended; MAX_SUMS], _: f64) -> Finished<T> {
-        Finished::constants(constants!(T: sums[0].opposite()))
+    fn add<T: RowNumber>(sum: T::Extended, term: T::Extended, element: &Element<T>) -> T::Extended {
+        sum.plus_product(term, element.x)
     }
     #[inline(always)]
-    fn results<T: RowNumber>(
-        element: &Element<T>,
-        _: T::Extended,
-        row: &Row<T>,
-    ) -> [T; MAX_RESULTS] {
-        let h = relative(element.gradients[0], row.reference[0]);
-        [h.sum(row.constants[0]).times_nearest(element.x), T::ZERO]
+    fn finish<T: RowNumber>(row: &Row<T>, sums: Terms<T>, outweighing: f64) -> Finished<T> {
+        let [mean, rest] = sums[0].added_to(row.reference[0]);
+        // Half of it where the difference might overflow.
+        let small = mean.abs() < T::literal(T::HUGE);
+        let scale = T::select(small, T::ONE, T::literal(0.5));
+        let rounded =
+            [mean * scale, rest * scale, scale, T::select(small, T::ONE, T::literal(2.0))];
+        let again = outweighing > 0.0 && row.maximum == -T::INFINITY;
+        Finished { rounded, again, ..Finished::constants(constants!(T: sums[0])) }
+    }
+    #[inline(always)]
+    fn results<T: RowNumber>(element: &Element<T>, _: T::Extended, row: &Row<T>) -> Results<T> {
+        let [mean, rest, scale, unscale] = row.rounded;
+        let y = element.x;
+        let centred = element.gradients[0].mul_add(scale, -mean);
+        [centred.mul_add(y, -(y * rest)) * unscale, T::ZERO]
     }
 }
 
@@ -568,27 +533,22 @@ impl RowFunction for LogSoftmaxBackwardFromOutput {
     const OF_OUTPUT: bool = true;
 
     #[inline(always)]
-    fn terms<T: RowNumber>(
-        element: &Element<T>,
-        _: T::Extended,
-        _: &Row<T>,
-    ) -> [T::Extended; MAX_SUMS] {
+    fn terms<T: RowNumber>(element: &Element<T>, _: T::Extended, _: &Row<T>) -> Terms<T> {
         constants!(T: T::Extended::of(element.gradients[0]))
     }
     #[inline(always)]
-    fn finish<T: RowNumber>(_: &Row<T>, sums: [T::Extended; MAX_SUMS], _: f64) -> Finished<T> {
+    fn finish<T: RowNumber>(_: &Row<T>, sums: Terms<T>, _: f64) -> Finished<T> {
         Finished::constants(constants!(T: sums[0]))
     }
     #[inline(always)]
-    fn results<T: RowNumber>(
-        element: &Element<T>,
-        _: T::Extended,
-        row: &Row<T>,
-    ) -> [T; MAX_RESULTS] {
+    fn results<T: RowNumber>(element: &Element<T>, _: T::Extended, row: &Row<T>) -> Results<T> {
         // A logarithm of a softmax is not positive.
-        let e = exp_decay(Double::from(element.x.at_most(T::ZERO)));
-        let share = e.mantissa.hi * e.power * T::UNBIAS;
-        let [total, rest] = row.rounded;
+        let y = element.x.at_most(T::ZERO).at_least(T::EXP_LOWEST);
+        let (k, power) = y.times_rounded_with_power(T::LOG2_E, T::EXP_BIAS);
+        let r = (-k).mul_add(T::LN2_LO, (-k).mul_add(T::LN2_HI, y));
+        let grown = (r * r).mul_add(polynomial(r, T::EXP_TAIL), r);
+        let share = grown.mul_add(power, power) * T::UNBIAS;
+        let [total, rest, ..] = row.rounded;
         let result = (-share).mul_add(total, element.gradients[0]);
         [(-share).mul_add(rest, result), T::ZERO]
     }
@@ -620,19 +580,7 @@ impl RowFunction for Shares {
     const COUNTS: bool = true;
 
     #[inline(always)]
-    fn terms<T: RowNumber>(
-        element: &Element<T>,
-        weight: T::Extended,
-        row: &Row<T>,
-    ) -> [T::Extended; MAX_SUMS] {
-        constants!(T: without_largest(element.x, weight, row))
-    }
-    #[inline(always)]
-    fn finish<T: RowNumber>(
-        _: &Row<T>,
-        sums: [T::Extended; MAX_SUMS],
-        largest: f64,
-    ) -> Finished<T> {
+    fn finish<T: RowNumber>(_: &Row<T>, sums: Terms<T>, largest: f64) -> Finished<T> {
         let others = others::<T>(sums[0], largest);
         let total = others.sum(T::Extended::UNIT).tidy();
         Finished::constants(constants!(T: total.inverse(), total, others))

@@ -15,8 +15,8 @@
 
 use super::extended::{Extended, RowNumber};
 use super::functions::{
-    Element, Jacobian, MAX_GRADIENTS, MAX_OPERANDS, MAX_RESULTS, MAX_SUMS, Row, RowFunction,
-    Shares, shares,
+    Element, Jacobian, MAX_GRADIENTS, MAX_OPERANDS, MAX_RESULTS, MAX_ROUNDED, MAX_SUMS, Row,
+    RowFunction, Shares, shares,
 };
 use crate::simd::Level;
 
@@ -57,10 +57,10 @@ pub struct Group<T> {
     pub maximum: Lanes<T>,
     pub reference: [Lanes<T>; MAX_GRADIENTS],
     pub constants: [Planes; MAX_SUMS],
-    /// The first constant rounded, and the rest of it.
-    pub rounded: [Lanes<T>; 2],
-    /// [`Finished::value`](super::functions::Finished).
+    /// As in [`Finished`](super::functions::Finished), like the next two.
+    pub rounded: [Lanes<T>; MAX_ROUNDED],
     pub value: Lanes<T>,
+    pub again: Lanes<bool>,
     /// Whether the maximum and all constants are finite; if not, the results are NaN.
     pub valid: Lanes<bool>,
     /// 1, or -1 for a function of `-x`; and what results are multiplied by then.
@@ -74,8 +74,9 @@ impl<T: RowNumber> Group<T> {
             maximum: [-T::INFINITY; LANES],
             reference: [[T::ZERO; LANES]; MAX_GRADIENTS],
             constants: [[Plane::ZERO; 2]; MAX_SUMS],
-            rounded: [[T::ZERO; LANES]; 2],
+            rounded: [[T::ZERO; LANES]; MAX_ROUNDED],
             value: [T::NAN; LANES],
+            again: [false; LANES],
             valid: [false; LANES],
             sign,
             result_signs,
@@ -100,7 +101,7 @@ impl<T: RowNumber> Group<T> {
             maximum: self.maximum[lane],
             reference: [first[lane], second[lane]],
             constants,
-            rounded: [self.rounded[0][lane], self.rounded[1][lane]],
+            rounded: self.rounded.each_ref().map(|rounded| rounded[lane]),
         }
     }
 }
@@ -196,7 +197,8 @@ impl<T: RowNumber> Part<T> {
             let ahead = self.ahead + 64 * line as isize;
             for k in 0..MAX_OPERANDS {
                 let read = k < F::GRADIENTS || k == MAX_GRADIENTS;
-                let when = !F::OF_OUTPUT || k == MAX_GRADIENTS && F::NEEDS_MAXIMUM;
+                let early = k == MAX_GRADIENTS && F::REFERS && size_of::<T>() < 8;
+                let when = !F::OF_OUTPUT || early;
                 if read && when == summing && self.ahead != 0 {
                     prefetch(self.operands[k].at(block).wrapping_byte_offset(ahead));
                 }
@@ -308,8 +310,6 @@ unsafe fn maximum<T: RowNumber, const ACROSS: bool>(
     group: &mut Group<T>,
 ) {
     let sign = group.sign;
-    // A NaN is no maximum.
-    let higher = |a: T, b: T| T::select(b > a, b, a);
     for row in 0..rows {
         let mut highest = if ACROSS { group.maximum } else { [group.maximum[row]; LANES] };
         // Two chains: one alone would wait for itself.
@@ -421,6 +421,7 @@ unsafe fn sums<F: RowFunction, T: RowNumber, const ACROSS: bool>(
     for row in 0..rows {
         let known = group.lane(row);
         let mut total = [Plane::ZERO; SUM_PLANES];
+        let mut highest = [T::ZERO; LANES];
         for part in parts {
             let part = &part.of_row(row);
             for block in 0..part.blocks {
@@ -442,7 +443,7 @@ unsafe fn sums<F: RowFunction, T: RowNumber, const ACROSS: bool>(
                 for lane in 0..LANES {
                     let row = if ACROSS { group.lane(lane) } else { known };
                     let element = element::<F, T>(&values, lane, group);
-                    let weight = F::weight(element.x, &row);
+                    let weight = F::weight(values[MAX_GRADIENTS][lane], group.sign, &row);
                     if F::KEEPS_IN_RESULT {
                         rounded[lane] = weight.nearest();
                     } else {
@@ -450,17 +451,22 @@ unsafe fn sums<F: RowFunction, T: RowNumber, const ACROSS: bool>(
                     }
                     let terms = F::terms(&element, weight, &row);
                     for k in 0..F::LAYOUT.sums {
-                        let sum = pair::<T>(&total, k, lane).sum(terms[k]);
+                        let sum = F::add(pair::<T>(&total, k, lane), terms[k], &element);
                         put::<T>(&mut total[2 * k..], lane, sum);
                     }
-                    if F::LAYOUT.counts {
+                    if F::LAYOUT.counts && F::NEEDS_MAXIMUM {
                         let one = if element.x == row.maximum { 1.0 } else { 0.0 };
                         total[2 * MAX_SUMS].0[lane] += one;
+                    } else if F::LAYOUT.counts {
+                        highest[lane] = higher(highest[lane], element.x);
                     }
                 }
                 // SAFETY: there is room for each block's weights, and for as many accumulators as
                 // lanes.
                 unsafe {
+                    if ACROSS {
+                        count_outweighing::<F, T>(&mut total, &mut highest);
+                    }
                     match kept {
                         Kept::InResult if F::KEEPS_IN_RESULT => {
                             part.results[0].store(block, rounded);
@@ -484,9 +490,30 @@ unsafe fn sums<F: RowFunction, T: RowNumber, const ACROSS: bool>(
             }
         }
         if !ACROSS {
+            count_outweighing::<F, T>(&mut total, &mut highest);
             // SAFETY: there are as many accumulators as lanes.
             unsafe { lay_across(F::LAYOUT, T::Extended::PLANES, &total, row, accumulators) };
         }
+    }
+}
+
+/// The larger one; a NaN is no maximum.
+#[inline(always)]
+fn higher<T: RowNumber>(a: T, b: T) -> T {
+    T::select(b > a, b, a)
+}
+
+/// Counts the lanes in which something outweighs the rest, where that is to be found out; and makes
+/// them forget it.
+#[inline(always)]
+fn count_outweighing<F: RowFunction, T: RowNumber>(
+    total: &mut Accumulator,
+    highest: &mut Lanes<T>,
+) {
+    for lane in 0..if F::LAYOUT.counts && !F::NEEDS_MAXIMUM { LANES } else { 0 } {
+        let one = if highest[lane] > T::literal(F::OUTWEIGHS) { 1.0 } else { 0.0 };
+        total[2 * MAX_SUMS].0[lane] += one;
+        highest[lane] = T::ZERO;
     }
 }
 
@@ -619,7 +646,7 @@ unsafe fn finish<F: RowFunction, T: RowNumber>(total: *const Accumulator, group:
         }
         let constants = [T::Extended::ZERO; MAX_SUMS];
         let reference = [first[lane], second[lane]];
-        let rounded = [T::ZERO; 2];
+        let rounded = [T::ZERO; MAX_ROUNDED];
         let row = Row { maximum: maximum[lane], reference, constants, rounded };
         let finished = F::finish(&row, sums, total_sums[2 * MAX_SUMS].0[lane]);
         let mut valid = !F::NEEDS_MAXIMUM || row.maximum.abs() < T::INFINITY;
@@ -628,11 +655,11 @@ unsafe fn finish<F: RowFunction, T: RowNumber>(total: *const Accumulator, group:
             valid &= constant.is_finite();
             put::<T>(&mut group.constants[k], lane, constant);
         }
-        let first = finished.constants[0];
-        let rounded = first.nearest();
-        group.rounded[0][lane] = rounded;
-        group.rounded[1][lane] = first.minus(T::Extended::of(rounded)).nearest();
+        for k in 0..MAX_ROUNDED {
+            group.rounded[k][lane] = finished.rounded[k];
+        }
         group.value[lane] = finished.value;
+        group.again[lane] = finished.again;
         group.valid[lane] = valid;
     }
 }
@@ -678,8 +705,8 @@ unsafe fn results<F: RowFunction, T: RowNumber, const ACROSS: bool>(
                 let row = |lane| if ACROSS { group.lane(lane) } else { known_row };
                 if !known {
                     for lane in 0..LANES {
-                        let x = values[MAX_GRADIENTS][lane] * group.sign;
-                        let weight = F::weight(x, &row(lane));
+                        let x = values[MAX_GRADIENTS][lane];
+                        let weight = F::weight(x, group.sign, &row(lane));
                         if F::KEEPS_IN_RESULT {
                             rounded[lane] = weight.nearest();
                         } else {
@@ -743,7 +770,7 @@ unsafe fn diagonal<J: Jacobian, T: RowNumber>(
             let mut results = [T::ZERO; LANES];
             for lane in 0..LANES {
                 let x = values[lane] * group.sign;
-                let [share, rest] = shares(x, Shares::weight(x, &row), &row);
+                let [share, rest] = shares(x, Shares::weight(x, T::ONE, &row), &row);
                 put::<T>(&mut planes, lane, share);
                 results[lane] = J::diagonal::<T>(share, rest) * group.result_signs[0];
             }
