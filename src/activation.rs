@@ -45,6 +45,28 @@ pub trait Activation: 'static {
         }
     }
 
+    /// Whether there are `plain` x: see [`is_plain`](Self::is_plain).
+    const HAS_PLAIN: bool = false;
+
+    /// Whether the products below are to be had at x, for factors that are `0`, or far from the ends of
+    /// the range: then nothing overflows on the way.
+    #[inline(always)]
+    fn is_plain<T: Number>(_factor: T, _x: T) -> bool {
+        false
+    }
+
+    /// `factor f(x)`
+    #[inline(always)]
+    fn plain_value<T: Number>(factor: T, x: T) -> T {
+        Self::plain_products([factor, T::ZERO], x)[0]
+    }
+
+    /// `[a f(x), b f'(x)]`, with as much as possible in common.
+    #[inline(always)]
+    fn plain_products<T: Number>(_factors: [T; 2], _x: T) -> [T; 2] {
+        [T::NAN; 2]
+    }
+
     /// The derivatives with respect to the parameters, in their order.
     #[inline(always)]
     fn parameter_derivatives<T: Number>(_x: T, _parameters: Parameters<T>) -> [T; 2] {
