@@ -41,7 +41,7 @@ impl Activation for Gelu {
         let far = t > T::GAUSS_ASYMPTOTIC;
         let [far_tail, far_slope] = asymptotic(t, &gauss);
 
-        let below = Double::select(far, far_tail, tail_pair(t, t * lift, &gauss).scale(T::UNBIAS));
+        let below = Double::select(far, far_tail, tail_pair(t, &gauss).times(t));
         let below = Double::select(x == -T::INFINITY, zero, below);
         // Lifted so far that a small one keeps its tail.
         let above = value_pair(x, t, &gauss, T::UNBIAS);
@@ -51,9 +51,9 @@ impl Activation for Gelu {
         let value = reach.only(is_below).product(factor, number, power);
 
         let negative = x < T::ZERO;
-        let left = Double::select(far, far_slope, slope_pair(t, &gauss).scale(lift));
+        let left = Double::select(far, far_slope, slope_pair(t, &gauss));
         let left = Double::select(x == -T::INFINITY, zero, left);
-        let number = Double::select(negative, left, derivative_pair(x, t, &gauss, T::ONE));
+        let number = Double::select(negative, left, derivative_pair(x, t, &gauss, T::UNBIAS));
         let power = T::select(negative, gauss.power, lift);
         let derivative = reach.only(negative).product(factor, number, power);
 
@@ -83,7 +83,7 @@ impl Activation for Gelu {
     fn plain_products<T: Number>([a, b]: [T; 2], x: T) -> [T; 2] {
         let t = x.abs().at_most(-T::GAUSS_PLAIN);
         let (gauss, lift) = (gauss_plain(t), T::UNBIAS.reciprocal());
-        let slope = derivative_pair(x, t, &gauss, lift).times_round_signed(b * lift) * T::UNBIAS;
+        let slope = derivative_pair(x, t, &gauss, T::ONE).times_round_signed(b * lift) * T::UNBIAS;
         [plain_product(a, x, value_pair(x, t, &gauss, T::ONE)), slope]
     }
 }
@@ -129,47 +129,45 @@ fn value<T: Number>(x: T, t: T, gauss: &Gauss<T>) -> T {
     T::select(t < T::HALF * T::ULP, half, sum.mul_add(gauss.power, base))
 }
 
-/// `-factor Phi(-t)`, without the power, as a pair for products.
+/// `-Phi(-t)`, without the power, as a pair for products.
 #[inline(always)]
-fn tail_pair<T: Number>(t: T, factor: T, gauss: &Gauss<T>) -> Double<T> {
+fn tail_pair<T: Number>(t: T, gauss: &Gauss<T>) -> Double<T> {
     let Double { hi: head, lo: tail } = gauss.mantissa;
     // -(t + 9/8) exactly.
     let offset = T::literal(-1.125);
     let divisor = offset - t;
     let divisor_lo = offset - divisor - t;
-    // -factor e^{-t^2/2} / (t + 9/8)
-    let dividend = factor * head;
-    let dividend_lo = factor.mul_add(tail, factor.mul_add(head, -dividend));
+    // -e^{-t^2/2} / (t + 9/8)
     let reciprocal = divisor.reciprocal();
-    let hi = dividend * reciprocal;
-    let remainder = (-hi).mul_add(divisor, dividend) + dividend_lo;
+    let hi = head * reciprocal;
+    let remainder = (-hi).mul_add(divisor, head) + tail;
     let lo = (-hi).mul_add(divisor_lo, remainder) * reciprocal;
-    let level = T::LEVEL.at(t);
-    rounded_pair([hi, level.hi, hi.mul_add(level.lo, lo * level.round())])
+    multiply_any(Double { hi, lo }, T::LEVEL.at(t))
 }
 
-/// `hi level + rest` as a pair: `hi` its nearest number, `lo` what rounding took from it.
+/// `number ratio` as a normalised pair, where the tail of the ratio is up to half of its head.
 #[inline(always)]
-fn rounded_pair<T: Number>([hi, level, rest]: [T; 3]) -> Double<T> {
-    let sum = hi.mul_add(level, rest);
-    Double { hi: sum, lo: hi.mul_add(level, -sum) + rest }
+fn multiply_any<T: Number>(number: Double<T>, ratio: Double<T>) -> Double<T> {
+    let rest = number.hi.mul_add(ratio.lo, number.lo * ratio.round());
+    let hi = number.hi.mul_add(ratio.hi, rest);
+    Double { hi, lo: number.hi.mul_add(ratio.hi, -hi) + rest }
 }
 
 /// `x Phi(x) / UNBIAS` as a pair, where `scale` times the power is not too small for its tail.
 #[inline(always)]
 fn value_pair<T: Number>(x: T, t: T, gauss: &Gauss<T>, scale: T) -> Double<T> {
-    let lifted = x * T::UNBIAS.reciprocal();
-    let tail = tail_pair(t, lifted.abs(), gauss);
-    // The base is 0, or at least twice the tail.
-    add_scaled(lifted.at_least(T::ZERO), tail, gauss.power * scale)
+    let lift = T::UNBIAS.reciprocal();
+    let base = (x * lift).at_least(T::ZERO);
+    // The base is 0, or at least twice the other.
+    add_scaled(base, tail_pair(t, gauss), t * lift * (gauss.power * scale))
 }
 
-/// `base + number power` as a pair, for a base that is 0 or not the smaller one.
+/// `base + number factor` as a pair, for a base that is 0 or not the smaller one.
 #[inline(always)]
-fn add_scaled<T: Number>(base: T, number: Double<T>, power: T) -> Double<T> {
-    let hi = number.hi.mul_add(power, base);
-    let lo = number.hi.mul_add(power, base - hi);
-    Double { hi, lo: number.lo.mul_add(power, lo) }
+fn add_scaled<T: Number>(base: T, number: Double<T>, factor: T) -> Double<T> {
+    let hi = number.hi.mul_add(factor, base);
+    let lo = number.hi.mul_add(factor, base - hi);
+    Double { hi, lo: number.lo.mul_add(factor, lo) }
 }
 
 /// The factor times [`value_pair`], for a finite product that has the sign of `factor x`.
@@ -179,8 +177,8 @@ fn plain_product<T: Number>(factor: T, x: T, lifted: Double<T>) -> T {
     (lifted.times_round(factor) * T::UNBIAS).copysign(sign)
 }
 
-/// What [`tail_pair`] with `t` and [`slope_pair`] tend to, without `UNBIAS`: with
-/// `t R(t) = 1 - 1/t^2 + 3/t^4 - ...`, they are `-phi(t) t R(t)` and `-phi(t) (t - R(t))`.
+/// What `t` times [`tail_pair`] and [`slope_pair`] tend to: with `t R(t) = 1 - 1/t^2 + 3/t^4 - ...`
+/// they are `-phi(t) t R(t)` and `-phi(t) (t - R(t))`.
 #[inline(always)]
 fn asymptotic<T: Number>(t: T, gauss: &Gauss<T>) -> [Double<T>; 2] {
     let density = density(gauss).scale(-T::HALF);
@@ -219,10 +217,19 @@ fn derivative<T: Number>(x: T, t: T, gauss: &Gauss<T>) -> T {
     left.mul_add(power, T::select(negative, T::ZERO, T::ONE))
 }
 
-/// `phi(t) (R(t) - t) UNBIAS` as a pair for products.
+/// `phi(t) (R(t) - t)`, without the power, as a pair for products.
 #[inline(always)]
 fn slope_pair<T: Number>(t: T, gauss: &Gauss<T>) -> Double<T> {
-    rounded_pair(slope(t, gauss))
+    let Double { hi: head, lo: tail } = gauss.mantissa;
+    // (z - t)/2 with R(z) = z; next to z there is nothing but its tail.
+    let zero = T::pair(0.7517915246935645, -1.4956759177009883e-17).scale(T::HALF);
+    let distance = two_sum(zero.hi, -(t * T::HALF));
+    let distance = fast_two_sum(distance.hi, distance.lo + zero.lo);
+    // (z - t)/2 e^{-t^2/2}
+    let hi = distance.hi * head;
+    let lo = distance.hi.mul_add(tail, distance.hi.mul_add(head, -hi));
+    let lo = distance.lo.mul_add(head, lo);
+    multiply_any(Double { hi, lo }, T::SLOPE.at(t))
 }
 
 /// The derivative as a pair, where `scale` times the power is not too small for its tail.
