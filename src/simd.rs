@@ -343,6 +343,11 @@ unsafe fn run<F: ElementFunction, T: Number, const BLOCK: usize>(
             point
         };
         let mut results = [[T::ZERO; BLOCK]; MAX_OUTPUTS];
+        let mut put = |lane: usize, values: [T; MAX_OUTPUTS]| {
+            for k in 0..F::OUTPUTS {
+                results[k][lane] = values[k];
+            }
+        };
         let mut all_plain = F::HAS_PLAIN;
         if F::HAS_PLAIN {
             for lane in 0..BLOCK {
@@ -351,10 +356,7 @@ unsafe fn run<F: ElementFunction, T: Number, const BLOCK: usize>(
         }
         if all_plain {
             for lane in 0..BLOCK {
-                let values = F::plain(point(lane));
-                for k in 0..F::OUTPUTS {
-                    results[k][lane] = values[k];
-                }
+                put(lane, F::plain(point(lane)));
             }
         } else {
             // Which lanes share a block must not matter: each is asked by itself.
@@ -367,9 +369,7 @@ unsafe fn run<F: ElementFunction, T: Number, const BLOCK: usize>(
                         values[k] = T::select(is_plain, plain[k], values[k]);
                     }
                 }
-                for k in 0..F::OUTPUTS {
-                    results[k][lane] = values[k];
-                }
+                put(lane, values);
             }
         }
 
