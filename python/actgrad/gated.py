@@ -17,8 +17,8 @@ class GatedForm(BaseForm, _core.QuickGatedForm):
     Called with the operands of its ufunc it calls that. Called with one array in place of the last
     two, the value and the gate are the halves of that array along ``axis``, the last by default; a
     half is a view. ``out``, ``where``, ``dtype`` and ``casting`` are those of :class:`numpy.ufunc`.
-    Calls with a value and a gate that NumPy does not cut to pieces never reach the methods here: see
-    `src/form.rs`.
+    Calls with a value and a gate that NumPy does not cut to pieces never reach the methods here:
+    see `src/form.rs`.
     """
 
     __slots__ = ("_activation", "_form", "ufunc")
@@ -262,9 +262,9 @@ class GatedActivation(BaseActivation):
             forms[form] = make(name, form, _core.ufuncs[f"{name}_{form}"])
         nothing: MappingProxyType[str, Any] = MappingProxyType({})
         self._describe(row, nothing, parameters=nothing, activation=row["activation"], **forms)
-        # The class has this one instance. The form is no descriptor: as an attribute of the class it is
-        # called without self. mypy wants a method.
-        type(self).__call__ = forms["value"]  # type: ignore[assignment,method-assign]
+        # The class has this one instance. The form is no descriptor: as an attribute of the class
+        # it is called without self. mypy wants a method.
+        type(self).__call__ = forms["value"]  # type: ignore[method-assign]
 
     def __call__(self, *operands: Any, axis: int = -1, **keywords: Any) -> Any:
         """Return v h(g), of a value and a gate or of one array with both in its halves."""
