@@ -48,8 +48,9 @@ pub trait Activation: 'static {
     /// Whether there are `plain` x: see [`is_plain`](Self::is_plain).
     const HAS_PLAIN: bool = false;
 
-    /// Whether the products below are to be had at x, for factors that are `0`, or far from the ends of
-    /// the range: then nothing overflows on the way.
+    /// Whether the product of the factor and the value at x is to be had from the functions below, and
+    /// that with the derivative too if the factor is one of `is_plain_factor`: nothing overflows on
+    /// the way, and nothing that counts underflows.
     #[inline(always)]
     fn is_plain<T: Number>(_factor: T, _x: T) -> bool {
         false
