@@ -49,6 +49,29 @@ pub trait Activation: 'static {
         }
     }
 
+    /// Whether there are `plain` x: see [`is_plain`](Self::is_plain).
+    const HAS_PLAIN: bool = false;
+
+    /// Whether the product of the factor and the value at x is to be had from the functions below, and
+    /// that with the derivative too if the factor is one of `is_plain_factor`: nothing overflows on
+    /// the way, and nothing that counts underflows.
+    #[inline(always)]
+    fn is_plain<T: Number>(_factor: T, _x: T) -> bool {
+        false
+    }
+
+    /// `factor f(x)`
+    #[inline(always)]
+    fn plain_value<T: Number>(factor: T, x: T) -> T {
+        Self::plain_products([factor, T::ZERO], x)[0]
+    }
+
+    /// `[a f(x), b f'(x)]`, with as much as possible in common.
+    #[inline(always)]
+    fn plain_products<T: Number>(_factors: [T; 2], _x: T) -> [T; 2] {
+        [T::NAN; 2]
+    }
+
     /// The derivatives with respect to the parameters, in their order.
     #[inline(always)]
     fn parameter_derivatives<T: Number>(_x: T, _parameters: Parameters<T>) -> [T; 2] {

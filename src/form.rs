@@ -1,8 +1,9 @@
-//! Calls of a form with parameters, where a look at the operands is all they need.
+//! Calls of a form that is no ufunc, where a look at the operands is all they need.
 //!
-//! A form takes its parameters by position or keyword, completes them by defaults and checks them:
-//! that is written in Python, in `actgrad.activation`. Most calls give arrays and numbers only;
-//! these go to the ufunc from here, at about the cost of a call of the ufunc itself.
+//! A form takes its parameters by position or keyword, completes them by defaults and checks them,
+//! and that of a gated unit splits one array in halves: that is written in Python, in
+//! `actgrad.activation` and `actgrad.gated`. Most calls give arrays and numbers only; these go to the
+//! ufunc from here, at about the cost of a call of the ufunc itself.
 
 use numpy::ndarray::arr0;
 use numpy::npyffi::NPY_TYPES;
@@ -195,5 +196,60 @@ impl QuickForm {
             return slf.get().ufunc.bind(slf.py()).call(completed, out.as_ref());
         }
         slf.getattr(intern!(slf.py(), "call_completed"))?.call(operands, keywords)
+    }
+}
+
+/// The base of `GatedForm`.
+#[pyclass(frozen, subclass, module = "actgrad._core")]
+pub struct QuickGatedForm {
+    ufunc: Py<PyAny>,
+    /// How many operands the ufunc has.
+    operands: usize,
+}
+
+impl QuickGatedForm {
+    /// Whether NumPy gives the loop of the ufunc the whole call: numbers, and arrays of one shape that
+    /// are not parts of arrays of several axes.
+    fn is_whole(&self, given: &Bound<'_, PyTuple>) -> bool {
+        let mut common: Option<Bound<'_, PyUntypedArray>> = None;
+        for operand in given {
+            if operand.is_instance_of::<PyFloat>() {
+                continue;
+            }
+            let Ok(array) = operand.cast_into::<PyUntypedArray>() else { return false };
+            let axes = array.ndim();
+            let contiguous = axes < 2 || array.is_c_contiguous() || array.is_fortran_contiguous();
+            let fits = common.as_ref().is_none_or(|common| common.shape() == array.shape());
+            if axes > 0 && !(contiguous && fits) {
+                return false;
+            }
+            if axes > 0 {
+                common = Some(array);
+            }
+        }
+        given.len() == self.operands
+    }
+}
+
+#[pymethods]
+impl QuickGatedForm {
+    #[new]
+    fn new(ufunc: Py<PyAny>, operands: usize) -> Self {
+        QuickGatedForm { ufunc, operands }
+    }
+
+    /// Calls the ufunc, or `call_split` of the class derived from this one.
+    #[pyo3(signature = (*operands, **keywords))]
+    fn __call__<'py>(
+        slf: &Bound<'py, Self>,
+        operands: &Bound<'py, PyTuple>,
+        keywords: Option<&Bound<'py, PyDict>>,
+    ) -> PyResult<Bound<'py, PyAny>> {
+        let (py, form) = (slf.py(), slf.get());
+        let axis = keywords.map(|keywords| keywords.contains(intern!(py, "axis"))).transpose()?;
+        if axis != Some(true) && form.is_whole(operands) {
+            return form.ufunc.bind(py).call(operands, keywords);
+        }
+        slf.getattr(intern!(py, "call_split"))?.call(operands, keywords)
     }
 }

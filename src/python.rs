@@ -15,7 +15,7 @@ use pyo3::types::{PyDict, PyFloat, PyList};
 use crate::catalogue::{CATALOGUE, FromOutput, Range, kernels};
 use crate::documentation::{docstring, gated_docstring, row_docstring};
 use crate::float_status::FloatStatus;
-use crate::form::QuickForm;
+use crate::form::{QuickForm, QuickGatedForm};
 use crate::founding::{Derivatives, RoundDecimal, RoundedDerivatives};
 use crate::gated::GATED;
 use crate::operands::Kernels;
@@ -348,6 +348,7 @@ fn _core(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add("ufuncs_at_defaults", create_ufuncs_at_defaults(py, level)?)?;
     module.add("catalogue", catalogue(py)?)?;
     module.add_class::<QuickForm>()?;
+    module.add_class::<QuickGatedForm>()?;
     module.add("__version__", env!("CARGO_PKG_VERSION"))?;
     for function in [
         wrap_pyfunction!(simd_level, module)?,

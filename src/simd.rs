@@ -39,8 +39,22 @@ pub trait ElementFunction: 'static {
     /// and loses where an operand is not aligned: each of its vectors crosses two cache lines, and
     /// only every second one of AVX2's. Out of the second cache that is a third of the time.
     const LIGHT: bool = false;
+    /// Whether there are elements at which [`plain`](Self::plain) gives the results.
+    const HAS_PLAIN: bool = false;
     /// The results at one element; places beyond `INPUTS` and `OUTPUTS` are not read.
     fn apply<T: Number>(inputs: [T; MAX_INPUTS]) -> [T; MAX_OUTPUTS];
+
+    /// Whether the results at this element are those of [`plain`](Self::plain), not of `apply`.
+    #[inline(always)]
+    fn is_plain<T: Number>(_inputs: [T; MAX_INPUTS]) -> bool {
+        false
+    }
+
+    /// The results where nothing is out of the ordinary, sooner than `apply` has them.
+    #[inline(always)]
+    fn plain<T: Number>(inputs: [T; MAX_INPUTS]) -> [T; MAX_OUTPUTS] {
+        Self::apply(inputs)
+    }
 }
 
 /// One operand of a kernel.
@@ -428,15 +442,41 @@ unsafe fn run<F: ElementFunction, T: Number, const BLOCK: usize>(
             operands[k] = unsafe { source.cast::<[T; BLOCK]>().read_unaligned() };
         }
 
-        let mut results = [[T::ZERO; BLOCK]; MAX_OUTPUTS];
-        for lane in 0..BLOCK {
+        let point = |lane: usize| {
             let mut point = [T::ZERO; MAX_INPUTS];
             for k in 0..F::INPUTS {
                 point[k] = operands[k][lane];
             }
-            let values = F::apply(point);
+            point
+        };
+        let mut results = [[T::ZERO; BLOCK]; MAX_OUTPUTS];
+        let mut put = |lane: usize, values: [T; MAX_OUTPUTS]| {
             for k in 0..F::OUTPUTS {
                 results[k][lane] = values[k];
+            }
+        };
+        let mut all_plain = F::HAS_PLAIN;
+        if F::HAS_PLAIN {
+            for lane in 0..BLOCK {
+                all_plain &= F::is_plain(point(lane));
+            }
+        }
+        if all_plain {
+            for lane in 0..BLOCK {
+                put(lane, F::plain(point(lane)));
+            }
+        } else {
+            // Which lanes share a block must not matter: each is asked by itself.
+            for lane in 0..BLOCK {
+                let mut values = F::apply(point(lane));
+                if F::HAS_PLAIN {
+                    let is_plain = F::is_plain(point(lane));
+                    let plain = F::plain(point(lane));
+                    for k in 0..F::OUTPUTS {
+                        values[k] = T::select(is_plain, plain[k], values[k]);
+                    }
+                }
+                put(lane, values);
             }
         }
 

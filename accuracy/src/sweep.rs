@@ -122,10 +122,9 @@ fn add_gated(cells: &mut Vec<Cell>, unit: &GatedUnit, ufunc: &Ufunc, format: &'s
             (-50.0, -38.7, format!("gate from -50 to -38.7, {sizes}")),
         ];
     }
-    let bounds = stated_bounds(unit.error);
+    let bound = stated_bounds(unit.error)[0];
     for case in CASES.iter().filter(|case| case.function == name && case.form == ufunc.form) {
         for (least, greatest, range) in parts.clone() {
-            let of_unit = bounds[usize::from(greatest < 0.0)];
             let result = ["value", "gate"][case.result];
             // By the gate, `grad value` is rounded.
             let rounding = if ufunc.form == "backward" && case.result == 1 { 1.0 } else { 0.0 };
@@ -137,7 +136,7 @@ fn add_gated(cells: &mut Vec<Cell>, unit: &GatedUnit, ufunc: &Ufunc, format: &'s
                 },
                 format,
                 range,
-                allowed: of_unit + rounding,
+                allowed: bound + rounding,
                 ufunc: ufunc.clone(),
                 result: case.result,
                 evaluators: case.evaluators,

@@ -8,6 +8,7 @@ from actgrad._base import CatalogueRow
 
 __all__ = [
     "QuickForm",
+    "QuickGatedForm",
     "__version__",
     "available_simd_levels",
     "catalogue",
@@ -36,6 +37,11 @@ class QuickForm:
         parameters: list[tuple[str, float, bool]],
         ready: list[tuple[int, tuple[np.ndarray[Any, Any], ...]]],
     ) -> Self: ...
+    def __call__(self, *operands: Any, **keywords: Any) -> Any: ...
+
+@disjoint_base
+class QuickGatedForm:
+    def __new__(cls, ufunc: np.ufunc, operands: int) -> Self: ...
     def __call__(self, *operands: Any, **keywords: Any) -> Any: ...
 
 def simd_level() -> str: ...

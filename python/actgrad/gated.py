@@ -11,12 +11,14 @@ from actgrad._base import BaseActivation, BaseForm, CatalogueRow
 from actgrad.errors import ActgradAxisError, ActgradTypeError, ActgradValueError
 
 
-class GatedForm(BaseForm):
+class GatedForm(BaseForm, _core.QuickGatedForm):
     """One form of a gated unit: of a value and a gate, or of one array that holds both.
 
     Called with the operands of its ufunc it calls that. Called with one array in place of the last
     two, the value and the gate are the halves of that array along ``axis``, the last by default; a
     half is a view. ``out``, ``where``, ``dtype`` and ``casting`` are those of :class:`numpy.ufunc`.
+    Calls with a value and a gate that NumPy does not cut to pieces never reach the methods here:
+    see `src/form.rs`.
     """
 
     __slots__ = ("_activation", "_form", "ufunc")
@@ -25,12 +27,15 @@ class GatedForm(BaseForm):
     # Operands whose halves are two operands of the ufunc.
     _halved = 1
 
-    def __init__(self, activation: str, form: str, ufunc: np.ufunc) -> None:
+    def __new__(cls, activation: str, form: str, ufunc: np.ufunc) -> "GatedForm":
+        """Make the form, with what its calls are compared with."""
+        self = super().__new__(cls, ufunc, ufunc.nin)
         self._activation = activation
         self._form = form
         self.ufunc = ufunc
+        return self
 
-    def __call__(self, *operands: Any, axis: Any = None, **keywords: Any) -> Any:
+    def call_split(self, *operands: Any, axis: Any = None, **keywords: Any) -> Any:
         """Call the ufunc, with the value and the gate as they are or from one array."""
         name, apart = self.ufunc.__name__, self.ufunc.nin
         together = apart - self._halved
@@ -257,8 +262,9 @@ class GatedActivation(BaseActivation):
             forms[form] = make(name, form, _core.ufuncs[f"{name}_{form}"])
         nothing: MappingProxyType[str, Any] = MappingProxyType({})
         self._describe(row, nothing, parameters=nothing, activation=row["activation"], **forms)
-        # The class has this one instance: its call is the form itself. mypy wants a method.
-        type(self).__call__ = staticmethod(forms["value"])  # type: ignore[method-assign]
+        # The class has this one instance. The form is no descriptor: as an attribute of the class
+        # it is called without self. mypy wants a method.
+        type(self).__call__ = forms["value"]  # type: ignore[method-assign]
 
     def __call__(self, *operands: Any, axis: int = -1, **keywords: Any) -> Any:
         """Return v h(g), of a value and a gate or of one array with both in its halves."""

@@ -2,9 +2,9 @@
 
 use crate::activation::{Activation, Jet, Parameters};
 use crate::math::Number;
-use crate::math::double::{Double, two_product, two_sum};
+use crate::math::double::{Double, fast_two_sum, polynomial, two_sum};
 use crate::math::gate::Factor;
-use crate::math::mills::{Gauss, gauss, gauss_reach};
+use crate::math::mills::{Gauss, gauss, gauss_plain, gauss_reach};
 
 /// `gelu(x) = x Phi(x)`, with the normal distribution function `Phi`.
 ///
@@ -36,27 +36,55 @@ impl Activation for Gelu {
     fn jet_times<T: Number>(factor: Factor<T>, x: T) -> Jet<T> {
         let t = x.abs().at_most(T::GAUSS_FAR);
         let (gauss, reach) = gauss_reach(t);
-        let zero = Double { hi: -T::ZERO, lo: -T::ZERO };
-        let times = |number: Double<T>, closed: bool| {
-            reach.product(factor, Double::select(closed, zero, number), gauss.power)
-        };
-        // The tail and the slope have the factor UNBIAS.
         let lift = T::UNBIAS.reciprocal();
-        let pair = |[a, b, rest]: [T; 3]| {
-            let product = two_product(a * lift, b);
-            Double { hi: product.hi, lo: rest.mul_add(lift, product.lo) }
-        };
-        let below = times(pair(tail(t, &gauss)), x == -T::INFINITY);
-        let left = times(pair(slope(t, &gauss)), x == -T::INFINITY);
+        let zero = Double { hi: -T::ZERO, lo: -T::ZERO };
+        let far = t > T::GAUSS_ASYMPTOTIC;
+        let [far_tail, far_slope] = asymptotic(t, &gauss);
+
+        let below = Double::select(far, far_tail, tail_pair(t, &gauss).times(t));
+        let below = Double::select(x == -T::INFINITY, zero, below);
+        // Lifted so far that a small one keeps its tail.
+        let above = value_pair(x, t, &gauss, T::UNBIAS);
+        let is_below = x < T::literal(-0.5);
+        let number = Double::select(is_below, below, above);
+        let power = T::select(is_below, gauss.power, T::ONE);
+        let value = reach.only(is_below).product(factor, number, power);
+
+        let negative = x < T::ZERO;
+        let left = Double::select(far, far_slope, slope_pair(t, &gauss));
+        let left = Double::select(x == -T::INFINITY, zero, left);
+        let number = Double::select(negative, left, derivative_pair(x, t, &gauss, T::UNBIAS));
+        let power = T::select(negative, gauss.power, lift);
+        let derivative = reach.only(negative).product(factor, number, power);
+
         let bend = density(&gauss).multiply(gauss.exponent.plus_larger(T::ONE));
-        // The value near 0 is x/2, which a subnormal x cannot be halved for.
-        let half = factor.scale(T::HALF).times(x);
-        let above = T::select(t < T::HALF * T::ULP, half, factor.times(value(x, t, &gauss)));
+        let bend = Double::select(x.abs() == T::INFINITY, zero, bend);
         Jet {
-            value: T::select(x < T::literal(-0.5), below, above),
-            derivative: T::select(x < T::ZERO, left, factor.times(derivative(x, t, &gauss))),
-            second_derivative: times(bend, x.abs() == T::INFINITY),
+            value: T::select(x > T::GATE_OPEN, factor.times(x), value),
+            derivative,
+            second_derivative: reach.product(factor, bend, gauss.power),
         }
+    }
+
+    const HAS_PLAIN: bool = true;
+
+    #[inline(always)]
+    fn is_plain<T: Number>(factor: T, x: T) -> bool {
+        (x >= T::GAUSS_PLAIN) & ((factor * (x * T::UNBIAS.reciprocal())).abs() <= T::MAX)
+    }
+
+    #[inline(always)]
+    fn plain_value<T: Number>(factor: T, x: T) -> T {
+        let t = x.abs().at_most(-T::GAUSS_PLAIN);
+        plain_product(factor, x, value_pair(x, t, &gauss_plain(t), T::ONE))
+    }
+
+    #[inline(always)]
+    fn plain_products<T: Number>([a, b]: [T; 2], x: T) -> [T; 2] {
+        let t = x.abs().at_most(-T::GAUSS_PLAIN);
+        let (gauss, lift) = (gauss_plain(t), T::UNBIAS.reciprocal());
+        let slope = derivative_pair(x, t, &gauss, T::ONE).times_round_signed(b * lift) * T::UNBIAS;
+        [plain_product(a, x, value_pair(x, t, &gauss, T::ONE)), slope]
     }
 }
 
@@ -101,6 +129,68 @@ fn value<T: Number>(x: T, t: T, gauss: &Gauss<T>) -> T {
     T::select(t < T::HALF * T::ULP, half, sum.mul_add(gauss.power, base))
 }
 
+/// `-Phi(-t)`, without the power, as a pair for products.
+#[inline(always)]
+fn tail_pair<T: Number>(t: T, gauss: &Gauss<T>) -> Double<T> {
+    let Double { hi: head, lo: tail } = gauss.mantissa;
+    // -(t + 9/8) exactly.
+    let offset = T::literal(-1.125);
+    let divisor = offset - t;
+    let divisor_lo = offset - divisor - t;
+    // -e^{-t^2/2} / (t + 9/8)
+    let reciprocal = divisor.reciprocal();
+    let hi = head * reciprocal;
+    let remainder = (-hi).mul_add(divisor, head) + tail;
+    let lo = (-hi).mul_add(divisor_lo, remainder) * reciprocal;
+    multiply_any(Double { hi, lo }, T::LEVEL.at(t))
+}
+
+/// `number ratio` as a normalised pair, where the tail of the ratio is up to half of its head.
+#[inline(always)]
+fn multiply_any<T: Number>(number: Double<T>, ratio: Double<T>) -> Double<T> {
+    let rest = number.hi.mul_add(ratio.lo, number.lo * ratio.round());
+    let hi = number.hi.mul_add(ratio.hi, rest);
+    Double { hi, lo: number.hi.mul_add(ratio.hi, -hi) + rest }
+}
+
+/// `x Phi(x) / UNBIAS` as a pair, where `scale` times the power is not too small for its tail.
+#[inline(always)]
+fn value_pair<T: Number>(x: T, t: T, gauss: &Gauss<T>, scale: T) -> Double<T> {
+    let lift = T::UNBIAS.reciprocal();
+    let base = (x * lift).at_least(T::ZERO);
+    // The base is 0, or at least twice the other.
+    add_scaled(base, tail_pair(t, gauss), t * lift * (gauss.power * scale))
+}
+
+/// `base + number factor` as a pair, for a base that is 0 or not the smaller one.
+#[inline(always)]
+fn add_scaled<T: Number>(base: T, number: Double<T>, factor: T) -> Double<T> {
+    let hi = number.hi.mul_add(factor, base);
+    let lo = number.hi.mul_add(factor, base - hi);
+    Double { hi, lo: number.lo.mul_add(factor, lo) }
+}
+
+/// The factor times [`value_pair`], for a finite product that has the sign of `factor x`.
+#[inline(always)]
+fn plain_product<T: Number>(factor: T, x: T, lifted: Double<T>) -> T {
+    let sign = factor * (x * T::UNBIAS.reciprocal());
+    (lifted.times_round(factor) * T::UNBIAS).copysign(sign)
+}
+
+/// What `t` times [`tail_pair`] and [`slope_pair`] tend to: with `t R(t) = 1 - 1/t^2 + 3/t^4 - ...`
+/// they are `-phi(t) t R(t)` and `-phi(t) (t - R(t))`.
+#[inline(always)]
+fn asymptotic<T: Number>(t: T, gauss: &Gauss<T>) -> [Double<T>; 2] {
+    let density = density(gauss).scale(-T::HALF);
+    let reciprocal = t.reciprocal();
+    let square = reciprocal * reciprocal;
+    let series = [-1.0, 3.0, -15.0, 105.0, -945.0, 10_395.0, -135_135.0].map(T::literal);
+    let rest = square * polynomial(square, &series);
+    let ratio = fast_two_sum(T::ONE, rest);
+    let distance = fast_two_sum(t, -rest.mul_add(reciprocal, reciprocal));
+    [density.multiply(ratio), density.multiply(distance)]
+}
+
 /// `phi(t) (R(t) - t)` is `hi level + rest`, times the power, as in [`tail`].
 #[inline(always)]
 fn slope<T: Number>(t: T, gauss: &Gauss<T>) -> [T; 3] {
@@ -125,6 +215,29 @@ fn derivative<T: Number>(x: T, t: T, gauss: &Gauss<T>) -> T {
     let negative = x < T::ZERO;
     let power = T::select(negative, gauss.power, -gauss.power);
     left.mul_add(power, T::select(negative, T::ZERO, T::ONE))
+}
+
+/// `phi(t) (R(t) - t)`, without the power, as a pair for products.
+#[inline(always)]
+fn slope_pair<T: Number>(t: T, gauss: &Gauss<T>) -> Double<T> {
+    let Double { hi: head, lo: tail } = gauss.mantissa;
+    // (z - t)/2 with R(z) = z; next to z there is nothing but its tail.
+    let zero = T::pair(0.7517915246935645, -1.4956759177009883e-17).scale(T::HALF);
+    let distance = two_sum(zero.hi, -(t * T::HALF));
+    let distance = fast_two_sum(distance.hi, distance.lo + zero.lo);
+    // (z - t)/2 e^{-t^2/2}
+    let hi = distance.hi * head;
+    let lo = distance.hi.mul_add(tail, distance.hi.mul_add(head, -hi));
+    let lo = distance.lo.mul_add(head, lo);
+    multiply_any(Double { hi, lo }, T::SLOPE.at(t))
+}
+
+/// The derivative as a pair, where `scale` times the power is not too small for its tail.
+#[inline(always)]
+fn derivative_pair<T: Number>(x: T, t: T, gauss: &Gauss<T>, scale: T) -> Double<T> {
+    let negative = x < T::ZERO;
+    let power = T::select(negative, scale, -scale) * gauss.power;
+    add_scaled(T::select(negative, T::ZERO, T::ONE), slope_pair(t, gauss), power)
 }
 
 #[cfg(test)]

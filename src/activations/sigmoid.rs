@@ -4,7 +4,9 @@ use crate::activation::{Activation, Jet, Parameters};
 use crate::math::Number;
 use crate::math::double::Double;
 use crate::math::exp::{Scaled, exp_decay};
-use crate::math::gate::{Factor, Gate, Reach, sigma, times_sigma};
+use crate::math::gate::{
+    Factor, Gate, Reach, is_plain_factor, is_plain_gate, plain_times_sigma, sigma, times_sigma,
+};
 use crate::math::quotient::reciprocal_pair;
 use crate::math::tanh::{tanh_pair, tanh_round};
 
@@ -60,6 +62,29 @@ impl Activation for Sigmoid {
             derivative: reach.product(factor, slope, gate.power),
             second_derivative: reach.product(factor, bend, power),
         }
+    }
+
+    const HAS_PLAIN: bool = true;
+
+    #[inline(always)]
+    fn is_plain<T: Number>(factor: T, x: T) -> bool {
+        is_plain_factor(factor) & is_plain_gate(x)
+    }
+
+    #[inline(always)]
+    fn plain_value<T: Number>(factor: T, x: T) -> T {
+        plain_times_sigma(Double::from(factor * T::UNBIAS.reciprocal()), x)
+    }
+
+    #[inline(always)]
+    fn plain_products<T: Number>(factors: [T; 2], x: T) -> [T; 2] {
+        let [a, b] = factors.map(|factor| factor * T::UNBIAS.reciprocal());
+        let gate = Gate::plain(-x.abs());
+        let (sigma, power) = gate.sigma(x >= T::ZERO);
+        let value = sigma.times_round(a) * (power * T::UNBIAS);
+        let slope = gate.slope_pair().times_round(b) * (gate.power * T::UNBIAS);
+        // For zeros.
+        [value.copysign(a), slope.copysign(b)]
     }
 
     /// `y (1 - y)`, rounded once.

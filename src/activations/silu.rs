@@ -7,7 +7,9 @@
 use crate::activation::{Activation, Jet, Parameters};
 use crate::math::Number;
 use crate::math::double::{Double, fast_two_sum, polynomial_by_pairs, two_product, two_sum};
-use crate::math::gate::{Factor, Gate, Reach, sigma, times_sigma};
+use crate::math::gate::{
+    Factor, Gate, Reach, is_plain_factor, is_plain_gate, plain_times_sigma, sigma, times_sigma,
+};
 use crate::math::real::Real;
 
 /// Constants of the family, one set for each working precision.
@@ -109,6 +111,37 @@ impl Activation for Silu {
             derivative: reach.only(!positive).product(factor, slope, power),
             second_derivative: reach.product(factor, bend, s.gate.power),
         }
+    }
+
+    const HAS_PLAIN: bool = true;
+
+    #[inline(always)]
+    fn is_plain<T: Number>(factor: T, x: T) -> bool {
+        is_plain_factor(factor) & is_plain_gate(x)
+    }
+
+    #[inline(always)]
+    fn plain_value<T: Number>(factor: T, x: T) -> T {
+        plain_times_sigma(two_product(factor * T::UNBIAS.reciprocal(), x), x)
+    }
+
+    #[inline(always)]
+    fn plain_products<T: Number>(factors: [T; 2], x: T) -> [T; 2] {
+        let [a, b] = factors.map(|factor| factor * T::UNBIAS.reciprocal());
+        let positive = x >= T::ZERO;
+        let t = x.abs();
+        let s = S::of::<false>(Gate::plain(-t), Double::from(t));
+        let (sigma, power) = s.gate.sigma(positive);
+        let product = two_product(a, x);
+        // For zeros.
+        let value = sigma.multiply_round(product).copysign(product.hi) * (power * T::UNBIAS);
+        let left = s.gate.times_any(s.bracket());
+        // 1 - S'(-t), exact but for the tail: S'(-t) lies between -0.1 and 0.5.
+        let hi = (-left.hi).mul_add(s.gate.power, T::ONE);
+        let lo = (-left.hi).mul_add(s.gate.power, T::ONE - hi);
+        let right = Double { hi, lo: (-left.lo).mul_add(s.gate.power, lo) };
+        let slope = Double::select(positive, right, left).times_round_signed(b);
+        [value, slope * (power * T::UNBIAS)]
     }
 }
 

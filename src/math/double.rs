@@ -112,6 +112,12 @@ impl<T: Real> Double<T> {
         self.hi.mul_add(number, self.lo * number)
     }
 
+    /// [`times_round`](Self::times_round) where a zero has the sign of the product.
+    #[inline(always)]
+    pub fn times_round_signed(self, number: T) -> T {
+        T::select(number == T::ZERO, self.hi * number, self.times_round(number))
+    }
+
     /// `self * self`.
     #[inline(always)]
     pub fn square(self) -> Self {

@@ -5,7 +5,7 @@
 //! residual.
 
 use super::Number;
-use super::double::{Double, polynomial_by_pairs};
+use super::double::{Double, polynomial_by_pairs, two_product};
 use super::exp::ExpConstants;
 use super::quotient::reciprocal_estimate;
 use super::real::Real;
@@ -22,6 +22,8 @@ pub trait GateConstants: ExpConstants {
     const GATE_FAR_SCALE: Self;
     /// Above `EXP_LOWEST`, and below `-n ln 2` by so much that `sigma` is an exponential.
     const GATE_FAR: Self;
+    /// From here to `GATE_OPEN` even `2^(k - EXP_BIAS)` is normal, with `2^k` the `R` of `sigma(v)`.
+    const GATE_PLAIN: Self;
 }
 
 // GATE_TAIL: tools/coefficients/gate.sollya; error of r + r^2 q(r) relative to e^r - 1: 2^-26.1.
@@ -33,6 +35,7 @@ impl GateConstants for f32 {
     const GATE_SHIFT: Double<f32> = Double { hi: 83.17766, lo: 3.5861387e-06 };
     const GATE_FAR_SCALE: f32 = f32::UNBIAS;
     const GATE_FAR: f32 = -110.0;
+    const GATE_PLAIN: f32 = -45.0;
 }
 
 // GATE_TAIL: tools/coefficients/gate.sollya; error of r + r^2 q(r) relative to e^r - 1: 2^-55.5.
@@ -54,6 +57,7 @@ impl GateConstants for f64 {
     const GATE_SHIFT: Double<f64> = Double { hi: 693.1471805599454, lo: -4.5199270178446646e-14 };
     const GATE_FAR_SCALE: f64 = f64::from_bits((1023 - 800) << 52);
     const GATE_FAR: f64 = -760.0;
+    const GATE_PLAIN: f64 = -500.0;
 }
 
 /// `x sigma(v)`, rounded, where `EXP_LOWEST <= v.hi <= GATE_OPEN` and `v.lo` is small; without
@@ -63,7 +67,7 @@ impl GateConstants for f64 {
 /// shorter than a [`Gate`], whose values serve nothing else.
 #[inline(always)]
 pub fn times_sigma<T: Number, const PAIR: bool>(x: T, v: Double<T>) -> T {
-    let Opening { power, inverse, sum, rest } = Opening::at::<PAIR>(v);
+    let Opening { power, inverse, sum, rest } = Opening::at::<PAIR, PAIR>(v);
     let quotient = x * inverse;
     // These signs keep x = -0.0.
     let excess = quotient.mul_add(rest, quotient.mul_add(sum, -x));
@@ -74,9 +78,33 @@ pub fn times_sigma<T: Number, const PAIR: bool>(x: T, v: Double<T>) -> T {
 /// factor `2^EXP_BIAS`; for v as in [`times_sigma`].
 #[inline(always)]
 pub fn sigma<T: Number>(v: Double<T>) -> (Double<T>, T) {
-    let Opening { power, inverse, sum, rest } = Opening::at::<true>(v);
+    let Opening { power, inverse, sum, rest } = Opening::at::<true, true>(v);
     let excess = inverse.mul_add(rest, inverse.mul_add(sum, -T::ONE));
     (Double { hi: inverse, lo: -(excess * inverse) }, power)
+}
+
+/// `x sigma(v)`, rounded, where [`is_plain_gate`] holds for v. The pair x is times `2^EXP_BIAS`.
+///
+/// Error: before rounding, relative 2^-25.4 (`f32`), 2^-54.7 (`f64`).
+#[inline(always)]
+pub fn plain_times_sigma<T: Number>(x: Double<T>, v: T) -> T {
+    let Opening { power, inverse, sum, rest } = Opening::at::<false, true>(Double::from(v));
+    let quotient = x.hi * inverse;
+    // These signs keep x = -0.0.
+    let excess = quotient.mul_add(rest, quotient.mul_add(sum, -x.hi)) - x.lo;
+    (-excess).mul_add(inverse, quotient) * (power * T::UNBIAS * T::UNBIAS)
+}
+
+/// Whether nothing overflows or underflows on the way to a product with `sigma(v)`.
+#[inline(always)]
+pub fn is_plain_gate<T: Number>(v: T) -> bool {
+    (v >= T::GATE_PLAIN) & (v <= T::GATE_OPEN)
+}
+
+/// Whether a factor times `2^EXP_BIAS`, and that times a few more, is far from overflowing.
+#[inline(always)]
+pub fn is_plain_factor<T: Number>(factor: T) -> bool {
+    factor.abs() <= T::UNBIAS.reciprocal()
 }
 
 /// `sigma(v) = R / (sum + rest)`, of either sign of v.
@@ -92,7 +120,7 @@ struct Opening<T> {
 
 impl<T: Number> Opening<T> {
     #[inline(always)]
-    fn at<const PAIR: bool>(v: Double<T>) -> Self {
+    fn at<const PAIR: bool, const WIDE: bool>(v: Double<T>) -> Self {
         let (k, power) = v.hi.times_rounded_with_power(T::LOG2_E, T::EXP_BIAS);
         let r = k.mul_add(T::LN2_HI, -v.hi);
         let r = if PAIR { r + k.mul_add(T::LN2_LO, -v.lo) } else { k.mul_add(T::LN2_LO, r) };
@@ -102,8 +130,8 @@ impl<T: Number> Opening<T> {
         let dropped = r - (sum - open);
         // Either 1 + R is exact, or its smaller term was dropped entirely.
         let dropped = T::select(scale < T::ULP, dropped + scale, dropped);
-        let dropped = if PAIR {
-            T::select(scale * T::ULP > T::ONE, dropped + T::ONE, dropped)
+        let dropped = if WIDE {
+            T::select(scale > T::ULP.reciprocal(), dropped + T::ONE, dropped)
         } else {
             dropped
         };
@@ -234,8 +262,18 @@ impl<T: Number> Gate<T> {
     /// Error: of `e^r`, relative 2^-27.2 (`f32`), 2^-56.6 (`f64`).
     #[inline(always)]
     pub fn at<const PAIR: bool>(v: Double<T>) -> Self {
-        let lift = T::UNBIAS.reciprocal();
-        let (k, power) = v.hi.times_rounded_with_power(T::LOG2_E, T::EXP_BIAS);
+        Gate::lifted::<PAIR>(v, T::EXP_BIAS, T::UNBIAS.reciprocal())
+    }
+
+    /// The same where `v >= GATE_PLAIN`, with 1 in place of the powers of `2^EXP_BIAS`.
+    #[inline(always)]
+    pub fn plain(v: T) -> Self {
+        Gate::lifted::<false>(Double::from(v), 0, T::ONE)
+    }
+
+    #[inline(always)]
+    fn lifted<const PAIR: bool>(v: Double<T>, bias: i32, lift: T) -> Self {
+        let (k, power) = v.hi.times_rounded_with_power(T::LOG2_E, bias);
         let r = k.mul_add(T::LN2_HI, -v.hi);
         let d = if PAIR { k.mul_add(T::LN2_LO, -v.lo) } else { k * T::LN2_LO };
         let square = r * r;
@@ -264,6 +302,14 @@ impl<T: Number> Gate<T> {
     fn right(&self) -> Double<T> {
         let Double { hi, lo } = self.complement;
         Double { hi, lo: self.residual.mul_add(hi - T::ONE, lo) }
+    }
+
+    /// `sigma(-v)` where `opposite`, else `sigma(v)`, and the power of two it is to be multiplied by:
+    /// of a plain gate.
+    #[inline(always)]
+    pub fn sigma(&self, opposite: bool) -> (Double<T>, T) {
+        let power = T::select(opposite, T::ONE, self.power);
+        (Double::select(opposite, self.right(), self.left()), power)
     }
 
     /// `1 - w sigma(-v)` as a pair, for `w >= 0`; without `PAIR`, for `w.hi` alone.
@@ -304,6 +350,24 @@ impl<T: Number> Gate<T> {
         let Double { hi, lo } = self.complement;
         let lo = self.residual.mul_add(hi.mul_add(T::TWO, -T::ONE), lo);
         self.inverse.mul_add(hi, self.inverse * lo)
+    }
+
+    /// `sigma(v) factor` divided by `power`, as a pair that is not normalised; the tail of the factor
+    /// may be its larger part.
+    #[inline(always)]
+    pub fn times_any(&self, factor: Double<T>) -> Double<T> {
+        let lo = factor.round().mul_add(self.residual, factor.lo);
+        let product = two_product(self.inverse, factor.hi);
+        Double { hi: product.hi, lo: self.inverse.mul_add(lo, product.lo) }
+    }
+
+    /// `sigma'(v)` divided by `power`, as a pair that is not normalised.
+    #[inline(always)]
+    pub fn slope_pair(&self) -> Double<T> {
+        let Double { hi, lo } = self.complement;
+        let lo = self.residual.mul_add(hi.mul_add(T::TWO, -T::ONE), lo);
+        let product = two_product(self.inverse, hi);
+        Double { hi: product.hi, lo: self.inverse.mul_add(lo, product.lo) }
     }
 
     /// `sigma'(v)` divided by `power`, as a normalised pair.

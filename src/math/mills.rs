@@ -13,6 +13,11 @@ pub trait MillsConstants: ExpConstants {
     /// The largest argument of [`gauss_reach`]: its square is below `2 (n ln 2 - EXP_LOWEST)`, with
     /// the n of [`Reach`].
     const GAUSS_FAR: Self;
+    /// Up to here `LEVEL` and `SLOPE` are what they are said to be; from here on eight terms of the
+    /// asymptotic series of the ratio are enough.
+    const GAUSS_ASYMPTOTIC: Self;
+    /// From here up the tail of `gelu` is normal, and so are enough digits of what is dropped from it.
+    const GAUSS_PLAIN: Self;
     /// `R(t) (t + 9/8) / sqrt(2 pi)`, between 0.39 and 0.57.
     const LEVEL: Ratio<Self>;
     /// `2 (R(t) - t) / ((z - t) sqrt(2 pi))`, where `R(z) = z`, between 0.8 and 1.34.
@@ -23,6 +28,8 @@ pub trait MillsConstants: ExpConstants {
 impl MillsConstants for f32 {
     const GAUSS_LARGEST: f32 = 15.0;
     const GAUSS_FAR: f32 = 20.5;
+    const GAUSS_ASYMPTOTIC: f32 = 14.0;
+    const GAUSS_PLAIN: f32 = -12.5;
     const LEVEL: Ratio<f32> = Ratio {
         shift: 6.0,
         scale: 1.2832031,
@@ -64,6 +71,8 @@ impl MillsConstants for f32 {
 impl MillsConstants for f64 {
     const GAUSS_LARGEST: f64 = 39.0;
     const GAUSS_FAR: f64 = 55.3;
+    const GAUSS_ASYMPTOTIC: f64 = 38.0;
+    const GAUSS_PLAIN: f64 = -36.0;
     const LEVEL: Ratio<f64> = Ratio {
         shift: 6.0,
         scale: 1.276123046875,
@@ -172,7 +181,15 @@ pub struct Gauss<T> {
 #[inline(always)]
 pub fn gauss<T: MillsConstants>(t: T) -> Gauss<T> {
     let exponent = exponent(t);
-    let (mantissa, power) = exponential(exponent);
+    let (mantissa, power) = exponential(exponent, T::EXP_BIAS);
+    Gauss { mantissa, power, exponent }
+}
+
+/// [`gauss`] for `0 <= t <= -GAUSS_PLAIN`, with `2^k` for the power, and the same mantissa.
+#[inline(always)]
+pub fn gauss_plain<T: MillsConstants>(t: T) -> Gauss<T> {
+    let exponent = exponent(t);
+    let (mantissa, power) = exponential(exponent, 0);
     Gauss { mantissa, power, exponent }
 }
 
@@ -182,7 +199,7 @@ pub fn gauss<T: MillsConstants>(t: T) -> Gauss<T> {
 pub fn gauss_reach<T: Number>(t: T) -> (Gauss<T>, Reach<T>) {
     let exponent = exponent(t);
     let reach = Reach::of(exponent);
-    let (mantissa, power) = exponential(reach.v);
+    let (mantissa, power) = exponential(reach.v, T::EXP_BIAS);
     (Gauss { mantissa, power, exponent }, reach)
 }
 
@@ -195,7 +212,7 @@ fn exponent<T: MillsConstants>(t: T) -> Double<T> {
 }
 
 #[inline(always)]
-fn exponential<T: MillsConstants>(exponent: Double<T>) -> (Double<T>, T) {
-    let (k, power) = exponent.hi.times_rounded_with_power(T::LOG2_E, T::EXP_BIAS);
+fn exponential<T: MillsConstants>(exponent: Double<T>, bias: i32) -> (Double<T>, T) {
+    let (k, power) = exponent.hi.times_rounded_with_power(T::LOG2_E, bias);
     (exp_reduced(reduce(exponent.hi, exponent.lo, k)), power)
 }
