@@ -15,6 +15,7 @@ from pathlib import Path
 HERE = Path(__file__).parent
 sys.path.insert(0, str(HERE.parent / "tests"))
 
+import numpy as np  # noqa: E402
 import test_rows as rows  # noqa: E402  (the path is set above)
 
 # The smallest normal float64: float32 shares are computed in a wider range.
@@ -60,6 +61,34 @@ def errors(length: int, dtype: str, seed: int) -> Iterator[tuple[str, str, str, 
                 scale = abs(g[k]) * row.rest(k) + share * (size - abs(g[k]))
                 error = rows.relative_error(got_log[k], wanted, scale)
                 yield "log_softmax", "backward", "terms", error
+            yield from errors_from_output(grad, softmax, log_softmax)
+
+
+def errors_from_output(
+    grad: np.ndarray, y: np.ndarray, log_y: np.ndarray
+) -> Iterator[tuple[str, str, str, float]]:
+    """Give the errors of the gradients that take the output as it is."""
+    if y.min() < np.finfo(y.dtype).tiny:
+        # A subnormal y has a larger rounding than an ulp of the terms.
+        return
+    g, exact, exact_log = rows.numbers(grad), rows.numbers(y), rows.numbers(log_y)
+    # The gradient the others are taken relative to.
+    reference = int(np.argmax(y)) if y.max() > 0.875 else 0
+    h = [value - g[reference] for value in g]
+    mean = sum((a * b for a, b in zip(exact, h, strict=True)), rows.ZERO)
+    size = sum((a * abs(b) for a, b in zip(exact, h, strict=True)), rows.ZERO)
+    total = sum(g, rows.ZERO)
+    absolute = sum((abs(value) for value in g), rows.ZERO)
+    got = rows.U["softmax_backward_from_output"](grad, y)
+    got_log = rows.U["log_softmax_backward_from_output"](grad, log_y)
+    for k, value in enumerate(g):
+        scale = exact[k] * (abs(h[k]) + size)
+        error = rows.relative_error(got[k], exact[k] * (h[k] - mean), scale)
+        yield "softmax", "backward_from_output", "terms", error
+        share = rows.LIBRARY.exp(exact_log[k])
+        scale = abs(value) + share * absolute
+        error = rows.relative_error(got_log[k], value - share * total, scale)
+        yield "log_softmax", "backward_from_output", "terms", error
 
 
 def main() -> None:
