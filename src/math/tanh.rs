@@ -3,7 +3,6 @@
 use super::Number;
 use super::double::{Double, polynomial, polynomial_by_pairs};
 use super::exp::exp_decay;
-use super::gate::GateConstants;
 use super::quotient::{quotient, reciprocal_estimate};
 use super::real::Real;
 
@@ -11,7 +10,7 @@ use super::real::Real;
 pub trait TanhConstants: Real {
     /// `q` with `tanh(x) = x + x^3 q(x^2)` on `|x| <= 1/4`.
     const TANH_TAIL: &'static [Self];
-    /// `q` with `e^r - 1 = r + r^2 q(r)` on `|r| <= ln(2)/2 + 2^-20`, for [`tanh_round`].
+    /// `q` with `e^(2v) - 1 = 2v + v^2 q(v)` for `|v - 1/40| <= ln(2)/4 + 2^-20`, for [`tanh_round`].
     const TANH_GATE_TAIL: &'static [Self];
     /// `q` with `x^3 / (x - tanh(x)) = 3 + 6/5 x^2 + x^4 q(x^2)` on `|x| <= 5/4`.
     const TANH_SHRINK_TAIL: &'static [Self];
@@ -21,20 +20,21 @@ pub trait TanhConstants: Real {
 }
 
 // tools/coefficients/tanh.sollya; relative error of x + x^3 q(x^2): 2^-32.5.
-// tools/coefficients/gate.sollya; error of r + r^2 q(r) relative to e^r - 1: 2^-31.0. With the five
-// coefficients of GATE_TAIL the largest error of tanh is 1.006 ulp.
+// tools/coefficients/tanh_gate.sollya; error relative to e^(2v) - 1: 2^-26.1.
 // tools/coefficients/tanh_shrink.sollya; relative error of 3 + 6/5 x^2 + x^4 q(x^2): 2^-30.6.
 // tools/coefficients/lisht.sollya; relative error of z + t^2 q(t): 2^-27.6.
 impl TanhConstants for f32 {
     const TANH_TAIL: &'static [f32] = &[-0.33333334, 0.13333422, -0.053971674, 0.021207865];
     const TANH_GATE_TAIL: &'static [f32] =
-        &[0.5, 0.16666666, 0.041666478, 0.008333567, 0.0013933688, 0.00019743275];
+        &[2.0000005, 1.3333261, 0.66656435, 0.26753896, 0.09290965];
     const TANH_SHRINK_TAIL: &'static [f32] =
         &[-0.0057142847, 0.00025394518, -1.2126631e-05, 5.160762e-07];
     const LISHT_TAIL: &'static [f32] = &[-0.122041054, 0.10172858, -0.03579543, -0.004064227];
 }
 
 // tools/coefficients/tanh.sollya; relative error of x + x^3 q(x^2): 2^-64.5.
+// tools/coefficients/tanh_gate.sollya; error relative to e^(2v) - 1: 2^-61.2. With a
+// coefficient less the largest error of tanh is 1.076 ulp.
 // tools/coefficients/tanh_shrink.sollya; relative error of 3 + 6/5 x^2 + x^4 q(x^2): 2^-59.4.
 // tools/coefficients/lisht.sollya; relative error of z + t^2 q(t): 2^-59.0.
 impl TanhConstants for f64 {
@@ -48,7 +48,19 @@ impl TanhConstants for f64 {
         -0.0014490607586882351,
         0.0005287186085783021,
     ];
-    const TANH_GATE_TAIL: &'static [f64] = f64::GATE_TAIL;
+    const TANH_GATE_TAIL: &'static [f64] = &[
+        2.0,
+        1.3333333333333333,
+        0.6666666666666806,
+        0.2666666666666854,
+        0.08888888888428595,
+        0.02539682539994941,
+        0.006349206862739039,
+        0.0014109338113755324,
+        0.00028216310056375767,
+        5.137018384098577e-05,
+        8.951775897636741e-06,
+    ];
     const TANH_SHRINK_TAIL: &'static [f64] = &[
         -0.005714285714285712,
         0.0002539682539679849,
@@ -96,24 +108,26 @@ pub fn tanh_pair<T: Number>(x: T) -> Double<T> {
 ///
 /// Error: before rounding, relative 2^-25.3 (`f32`), 2^-54.1 (`f64`).
 /// Edges: -1 and 1 at the infinities; NaN gives NaN; the sign of zero stays.
-/// Method: `(e^r - R) / (e^r + R)` with `e^(2|x|) = e^r / R`, both sums exact to the pair: for
-/// `R = 1` the numerator is `e^r - 1 = r + ...`, relatively accurate. `1 - 2R/e^r` where R vanishes
-/// beside 1.
+/// Method: `(e^r - R) / (e^r + R)` with `e^(2|x|) = e^r / R` and `r = 2v`, both sums exact to the pair:
+/// for `R = 1` the numerator is `e^r - 1 = r + ...`, relatively accurate. For `R = 1/2` its parts
+/// cancel most where r is least; so R changes a little late, and v is not centred at 0.
+/// `1 - 2R/e^r` where R vanishes beside 1.
 #[inline(always)]
 pub fn tanh_round<T: Number>(x: T) -> T {
-    let distance = (-(T::TWO * x.abs())).at_least(T::EXP_LOWEST);
-    // e^(2|x|) = e^(r + d) / R, and e^u = 1 + u + u^2 q(u).
+    let magnitude = x.abs().at_most(-T::HALF * T::EXP_LOWEST);
+    // e^(2|x|) = e^(2v) / R, but for the rounding of ln 2, which u has too.
     let lift = T::UNBIAS.reciprocal();
-    let (k, power) = distance.times_rounded_with_power(T::LOG2_E, T::EXP_BIAS);
-    let r = k.mul_add(T::LN2_HI, -distance);
-    let u = k.mul_add(T::LN2_LO, r);
+    let late = T::literal(0.025) - magnitude;
+    let (k, power) = late.times_rounded_with_power(T::TWO * T::LOG2_E, T::EXP_BIAS);
+    let v = k.mul_add(T::HALF * T::LN2_HI, magnitude);
+    let u = k.mul_add(T::HALF * T::LN2_LO, v);
     let square = u * u;
     let tail = polynomial_by_pairs(u, square, T::TANH_GATE_TAIL, lift);
     let rest = square.mul_add(tail, k * (T::LN2_LO * lift));
     // start + r, both times 2^EXP_BIAS; start is 0 or larger than r.
     let plus = |start: T| {
-        let hi = r.mul_add(lift, start);
-        Double { hi, lo: r.mul_add(lift, start - hi) + rest }
+        let hi = v.mul_add(T::TWO * lift, start);
+        Double { hi, lo: v.mul_add(T::TWO * lift, start - hi) + rest }
     };
     let numerator = plus(lift - power);
     let denominator = plus(lift + power);
