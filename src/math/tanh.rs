@@ -10,7 +10,9 @@ use super::real::Real;
 pub trait TanhConstants: Real {
     /// `q` with `tanh(x) = x + x^3 q(x^2)` on `|x| <= 1/4`.
     const TANH_TAIL: &'static [Self];
-    /// `q` with `e^(2v) - 1 = 2v + v^2 q(v)` for `|v - 1/40| <= ln(2)/4 + 2^-20`, for [`tanh_round`].
+    /// How much later than half-way [`tanh_round`] changes the power of two.
+    const TANH_LATE: Self;
+    /// `q` with `e^(2v) - 1 = 2v + v^2 q(v)` for `|v - TANH_LATE| <= ln(2)/4 + 2^-21`.
     const TANH_GATE_TAIL: &'static [Self];
     /// `q` with `x^3 / (x - tanh(x)) = 3 + 6/5 x^2 + x^4 q(x^2)` on `|x| <= 5/4`.
     const TANH_SHRINK_TAIL: &'static [Self];
@@ -20,22 +22,23 @@ pub trait TanhConstants: Real {
 }
 
 // tools/coefficients/tanh.sollya; relative error of x + x^3 q(x^2): 2^-32.5.
-// tools/coefficients/tanh_gate.sollya; error relative to e^(2v) - 1: 2^-31.0. With a coefficient less the
-// largest error of tanh is 0.992 ulp.
+// tools/coefficients/tanh_gate.sollya; error relative to e^(2v) - 1: 2^-31.0. With a coefficient less
+// the largest error of tanh is 1.006 ulp, with TANH_LATE as in f64 0.906.
 // tools/coefficients/tanh_shrink.sollya; relative error of 3 + 6/5 x^2 + x^4 q(x^2): 2^-30.6.
 // tools/coefficients/lisht.sollya; relative error of z + t^2 q(t): 2^-27.6.
 impl TanhConstants for f32 {
     const TANH_TAIL: &'static [f32] = &[-0.33333334, 0.13333422, -0.053971674, 0.021207865];
+    const TANH_LATE: f32 = 0.0;
     const TANH_GATE_TAIL: &'static [f32] =
-        &[2.0, 1.3333336, 0.6666649, 0.26662675, 0.08910289, 0.026686257];
+        &[2.0, 1.3333333, 0.66666365, 0.26667413, 0.089175604, 0.025271391];
     const TANH_SHRINK_TAIL: &'static [f32] =
         &[-0.0057142847, 0.00025394518, -1.2126631e-05, 5.160762e-07];
     const LISHT_TAIL: &'static [f32] = &[-0.122041054, 0.10172858, -0.03579543, -0.004064227];
 }
 
 // tools/coefficients/tanh.sollya; relative error of x + x^3 q(x^2): 2^-64.5.
-// tools/coefficients/tanh_gate.sollya; error relative to e^(2v) - 1: 2^-61.2. With a
-// coefficient less the largest error of tanh is 1.076 ulp.
+// tools/coefficients/tanh_gate.sollya; error relative to e^(2v) - 1: 2^-61.2. With a coefficient less
+// the largest error of tanh is 1.076 ulp, with TANH_LATE = 0 too 1.163.
 // tools/coefficients/tanh_shrink.sollya; relative error of 3 + 6/5 x^2 + x^4 q(x^2): 2^-59.4.
 // tools/coefficients/lisht.sollya; relative error of z + t^2 q(t): 2^-59.0.
 impl TanhConstants for f64 {
@@ -49,18 +52,19 @@ impl TanhConstants for f64 {
         -0.0014490607586882351,
         0.0005287186085783021,
     ];
+    const TANH_LATE: f64 = 0.025;
     const TANH_GATE_TAIL: &'static [f64] = &[
         2.0,
         1.3333333333333333,
         0.6666666666666806,
         0.2666666666666854,
-        0.08888888888428595,
-        0.02539682539994941,
-        0.006349206862739039,
-        0.0014109338113755324,
-        0.00028216310056375767,
-        5.137018384098577e-05,
-        8.951775897636741e-06,
+        0.08888888888428596,
+        0.02539682539994935,
+        0.006349206862737236,
+        0.001410933811383662,
+        0.0002821631006184732,
+        5.1370183573460914e-05,
+        8.951775930021644e-06,
     ];
     const TANH_SHRINK_TAIL: &'static [f64] = &[
         -0.005714285714285712,
@@ -111,14 +115,14 @@ pub fn tanh_pair<T: Number>(x: T) -> Double<T> {
 /// Edges: -1 and 1 at the infinities; NaN gives NaN; the sign of zero stays.
 /// Method: `(e^r - R) / (e^r + R)` with `e^(2|x|) = e^r / R` and `r = 2v`, both sums exact to the pair:
 /// for `R = 1` the numerator is `e^r - 1 = r + ...`, relatively accurate. For `R = 1/2` its parts
-/// cancel most where r is least; so R changes a little late, and v is not centred at 0.
+/// cancel most where r is least; in float64 R therefore changes a little late.
 /// `1 - 2R/e^r` where R vanishes beside 1.
 #[inline(always)]
 pub fn tanh_round<T: Number>(x: T) -> T {
     let magnitude = x.abs().at_most(-T::HALF * T::EXP_LOWEST);
     // e^(2|x|) = e^(2v) / R, but for the rounding of ln 2, which u has too.
     let lift = T::UNBIAS.reciprocal();
-    let late = T::literal(0.025) - magnitude;
+    let late = T::TANH_LATE - magnitude;
     let (k, power) = late.times_rounded_with_power(T::TWO * T::LOG2_E, T::EXP_BIAS);
     let v = k.mul_add(T::HALF * T::LN2_HI, magnitude);
     let u = k.mul_add(T::HALF * T::LN2_LO, v);
