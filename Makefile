@@ -7,7 +7,7 @@ RUST_SOURCES := Cargo.toml Cargo.lock .cargo/config.toml $(shell find src -name 
 PYTHON_SOURCES := pyproject.toml README.md LICENSE $(shell find python -name '*.py' -o -name '*.pyi' -o -name py.typed)
 
 .PHONY: demo test test-rust test-python test-accuracy lint exhaustive exhaustive-float64 \
-	accuracy-with-parameters mpfr accuracy-of-peers bench bench-dense roofline bench-rust clean
+	accuracy-with-parameters mpfr accuracy-of-peers bench bench-dense bench-revisions roofline bench-rust clean
 
 demo: $(VENV)/installed
 	$(BIN)/python examples/demo.py
@@ -60,6 +60,10 @@ bench: $(VENV)/installed $(VENV)/bench-tools
 
 bench-dense: $(VENV)/installed
 	$(BIN)/python -m benches.dense
+
+# Two commits beside each other, as in `make bench-revisions ARGS="bb3001c HEAD"`.
+bench-revisions: $(VENV)/installed $(VENV)/bench-tools
+	$(BIN)/python -m benches.revisions $(ARGS)
 
 roofline: $(VENV)/installed $(VENV)/bench-tools
 	$(BIN)/python -m benches.roofline $(ARGS)

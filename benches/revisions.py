@@ -38,7 +38,8 @@ def serve(installed: str) -> None:
 
     import actgrad as ag
 
-    print(json.dumps([activation.name for activation in ag.activations("element-wise")]), flush=True)
+    names = [activation.name for activation in ag.activations("element-wise")]
+    print(json.dumps(names), flush=True)
     for line in sys.stdin:
         name, form, dtype = json.loads(line)
         random = np.random.default_rng(0)
@@ -62,8 +63,8 @@ def serve(installed: str) -> None:
 def build(revision: str, folder: Path) -> tuple[str, Path]:
     """Build and unpack the wheel of a revision; return its commit and where it is."""
     git = ["git", "-C", str(ROOT)]
-    names = ["rev-parse", "--short=12", f"{revision}^{{commit}}"]
-    commit = subprocess.run([*git, *names], capture_output=True, text=True, check=True).stdout.strip()
+    name = [*git, "rev-parse", "--short=12", f"{revision}^{{commit}}"]
+    commit = subprocess.run(name, capture_output=True, text=True, check=True).stdout.strip()
     tree = folder / f"tree-{commit}"
     subprocess.run([*git, "worktree", "add", "--quiet", "--detach", tree, commit], check=True)
     try:
