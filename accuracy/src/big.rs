@@ -588,7 +588,7 @@ impl Enclosure for Big {
     }
 }
 
-/// The first of the decimal digits of `value 2^exponent`.
+/// `value 2^exponent` to so many decimal digits.
 fn decimal(value: &BigInt, exponent: i64, digits: usize) -> String {
     if value.is_zero() {
         return "0".to_owned();
@@ -602,7 +602,10 @@ fn decimal(value: &BigInt, exponent: i64, digits: usize) -> String {
     } else {
         shifted(&value.abs(), exponent) / scale
     };
-    let text = n.to_string();
+    // To the nearest, as MPFR shows it; 9.99... becomes 10.
+    let more = n.to_string().len() - digits;
+    let half = BigInt::from(5) * num_traits::pow(BigInt::from(10), more - 1);
+    let text = (n + half).to_string();
     let sign = if value.is_negative() { "-" } else { "" };
     format!("{sign}{}.{}e{}", &text[..1], &text[1..digits], text.len() as i64 - 1 - power)
 }
