@@ -12,10 +12,11 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
+import numpy as np
+
 HERE = Path(__file__).parent
 sys.path.insert(0, str(HERE.parent / "tests"))
 
-import numpy as np  # noqa: E402
 import test_rows as rows  # noqa: E402  (the path is set above)
 
 # The smallest normal float64: float32 shares are computed in a wider range.
