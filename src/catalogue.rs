@@ -118,8 +118,11 @@ impl Row {
     }
 }
 
-/// Elements one thread works through in about the time starting a thread takes.
-const GRAIN: usize = 1 << 15;
+/// The fewest elements a thread takes at a time.
+const GRAIN: usize = 1 << 11;
+/// The same for functions that take no longer than a copy: while a call fits in one core's caches,
+/// which two threads would have to send it between, it is not even timed.
+const LIGHT_GRAIN: usize = 1 << 14;
 
 /// The loops of `F`; without `native` float32 operands are computed in float64.
 pub fn kernels<F: ElementFunction>(level: Level, native: bool) -> Kernels {
@@ -130,7 +133,7 @@ pub fn kernels<F: ElementFunction>(level: Level, native: bool) -> Kernels {
         level,
         single: native.then(|| level.kernel::<F, f32>()),
         double: level.kernel::<F, f64>(),
-        grain: GRAIN,
+        grain: if F::LIGHT { LIGHT_GRAIN } else { GRAIN },
     }
 }
 

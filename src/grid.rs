@@ -79,11 +79,11 @@ impl Grid {
             return;
         }
         let _status = FloatStatus::isolate();
-        let threads = threads::count_for(count / kernels.grain);
         // SAFETY: passed on from the caller; each thread has elements of its own.
-        threads::split(count, threads, kernels.grain, |start, length| unsafe {
+        let part = |(): &mut (), start, length| unsafe {
             self.compute_part(kernels, storage, pointers, start, length);
-        });
+        };
+        threads::split(count, kernels.grain, || (), part);
     }
 
     /// # Safety

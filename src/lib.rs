@@ -14,6 +14,7 @@
 //! | [`rows`] | softmax and its relatives: functions of rows |
 //! | [`grid`] | operands that repeat along some of several axes |
 //! | [`threads`] | splitting a large call |
+//! | [`helpers`] | the threads that take parts of it |
 //! | [`float_status`] | the floating-point environment of a call |
 //! | `documentation` | the docstrings of the ufuncs (feature `python`) |
 //! | `ufunc` | the NumPy C API: loops, registration, type resolution (feature `python`) |
@@ -23,7 +24,7 @@
 //!
 //! Invariants: kernels are generic over `f32` and `f64`, branch-free, and cannot panic, allocate or
 //! touch Python. A result depends on the input's bits alone: not on its position, stride, thread or
-//! instruction set. `unsafe` appears in `simd`, `operands`, `float_status`, `rows::kernels`,
+//! instruction set. `unsafe` appears in `simd`, `operands`, `float_status`, `helpers`, `rows::kernels`,
 //! `rows::driver`, `ufunc`, `row_ufunc`, and where `documentation` and `python` compute one element.
 
 #![deny(unsafe_code)]
@@ -37,6 +38,8 @@ pub mod founding;
 pub mod gated;
 #[allow(unsafe_code, reason = "calls kernels on elements it finds by strides")]
 pub mod grid;
+#[allow(unsafe_code, reason = "lets other threads call what lives as long as a call")]
+pub mod helpers;
 pub mod math;
 #[allow(unsafe_code, reason = "follows the pointers and strides of array operands")]
 pub mod operands;

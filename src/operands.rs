@@ -30,7 +30,7 @@ pub struct Kernels {
     /// `None` where float32 operands are computed in float64 and rounded once.
     pub single: Option<Kernel<f32>>,
     pub double: Kernel<f64>,
-    /// Elements one thread works through in about the time starting a thread takes.
+    /// The fewest elements a thread takes at a time.
     pub grain: usize,
 }
 
@@ -114,17 +114,14 @@ pub unsafe fn compute(kernels: &Kernels, storage: Storage, operands: &[Operand],
     let _status = FloatStatus::isolate();
     let (inputs, outputs) = operands.split_at(kernels.inputs);
     let grouping = grouping(inputs, outputs, count, storage.item_size());
-    let threads = match grouping {
-        Grouping::Independent => threads::count_for(count / kernels.grain),
-        _ => 1,
-    };
-    if threads > 1 {
+    if grouping == Grouping::Independent {
         let shared = Shared((inputs, outputs));
-        threads::split(count, threads, kernels.grain, |start, length| {
+        let part = |(): &mut (), start, length| {
             let Shared((inputs, outputs)) = &shared;
             // SAFETY: passed on from the caller, for elements start .. start + length only.
             unsafe { compute_range(kernels, storage, inputs, outputs, start, length) };
-        });
+        };
+        threads::split(count, kernels.grain, || (), part);
     } else {
         let step = if grouping == Grouping::Single { 1 } else { count };
         let mut start = 0;

@@ -1,6 +1,8 @@
 """The number of threads: where it comes from, and forking."""
 
 import multiprocessing
+import threading
+from collections.abc import Callable
 
 import numpy as np
 import pytest
@@ -50,9 +52,9 @@ def _derivative_in_child(queue: "multiprocessing.Queue[float]") -> None:
     "fork" not in multiprocessing.get_all_start_methods(), reason="the platform cannot fork"
 )
 @pytest.mark.filterwarnings("ignore:.*multi-threaded.*fork:DeprecationWarning")
-def test_a_forked_child_computes_like_its_parent() -> None:
+def test_a_forked_child_computes_like_its_parent(threads: Callable[[int], None]) -> None:
     x = np.linspace(-5, 5, LARGE, dtype=np.float32)
-    ag.set_num_threads(2)
+    threads(2)
     wanted = float(ag.sigmoid.derivative(x).sum(dtype=np.float64))  # large: threads have run
     context = multiprocessing.get_context("fork")
     queue = context.Queue()
@@ -65,3 +67,47 @@ def test_a_forked_child_computes_like_its_parent() -> None:
         for child in children:
             child.join(timeout=10)
             child.kill()
+
+
+def _compute_and_fork_again(queue: "multiprocessing.Queue[float]") -> None:
+    _derivative_in_child(queue)
+    grandchild = multiprocessing.get_context("fork").Process(
+        target=_derivative_in_child, args=(queue,)
+    )
+    grandchild.start()
+    grandchild.join(timeout=60)
+    grandchild.kill()
+
+
+@pytest.mark.skipif(
+    "fork" not in multiprocessing.get_all_start_methods(), reason="the platform cannot fork"
+)
+@pytest.mark.filterwarnings("ignore:.*multi-threaded.*fork:DeprecationWarning")
+def test_children_forked_while_helpers_are_at_work_have_their_own(
+    threads: Callable[[int], None],
+) -> None:
+    x = np.linspace(-5, 5, LARGE, dtype=np.float32)
+    threads(3)
+    wanted = float(ag.sigmoid.derivative(x).sum(dtype=np.float64))
+    stop = threading.Event()
+
+    def keep_helpers_at_work() -> None:
+        while not stop.is_set():
+            ag.sigmoid.derivative(x)
+
+    busy = threading.Thread(target=keep_helpers_at_work)
+    busy.start()
+    context = multiprocessing.get_context("fork")
+    queue = context.Queue()
+    try:
+        for _ in range(5):
+            child = context.Process(target=_compute_and_fork_again, args=(queue,))
+            child.start()
+            try:
+                assert [queue.get(timeout=60), queue.get(timeout=60)] == [wanted, wanted]
+            finally:
+                child.join(timeout=60)
+                child.kill()
+    finally:
+        stop.set()
+        busy.join()

@@ -32,7 +32,12 @@ def get_num_threads() -> int:
 def set_num_threads(count: int) -> None:
     """Set the most threads a call may use, in the whole process.
 
-    Only calls large enough to gain from it are split. Results have the same bits for every number.
+    Only calls large enough to gain from it are split: the first piece of a call is timed, which
+    tells how long the rest would take. Results have the same bits for every number.
+
+    Threads are started when a call first has use for them. They sleep between calls, but for a fifth
+    of a millisecond after one, in which they watch for the next and yield the core to others. A
+    forked process starts its own.
 
     Parameters
     ----------

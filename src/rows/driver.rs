@@ -110,8 +110,8 @@ const CHUNK: usize = RUN / LANES;
 const CHUNK_ELEMENTS: usize = CHUNK * LANES;
 /// Elements of a group of rows that come one after the other, padded.
 const GROUP_ELEMENTS: usize = 2 * CHUNK_ELEMENTS;
-/// Elements one thread works through in about the time starting a thread takes.
-const GRAIN: usize = 1 << 15;
+/// The fewest elements a thread takes at a time.
+const GRAIN: usize = 1 << 11;
 /// A row from this length up may be split over threads itself.
 const LONG: usize = 1 << 17;
 /// Bytes of a row up to which the next is fetched meanwhile.
@@ -551,18 +551,12 @@ impl<'a, E: Element<T>, T: RowNumber> Job<'a, E, T> {
         elements: usize,
         work: impl Fn(&Self, &mut Workspace<T>, usize, usize) + Sync,
     ) {
-        let threads = threads::count_for(units.saturating_mul(elements) / GRAIN).min(units);
-        if threads < 2 {
-            work(self, &mut Workspace::new(), 0, units);
-            return;
-        }
-        let least = (units / (16 * threads)).max(GRAIN / 2 / elements.max(1)).max(1);
-        let sizes = ((units / (2 * threads)).max(least), least);
         let shared = Shared((self, work));
-        threads::split_in_chunks(units, threads, sizes, Workspace::new, |space, first, count| {
+        let part = |space: &mut Workspace<T>, first, count| {
             let Shared((job, work)) = &shared;
             work(job, space, first, count);
-        });
+        };
+        threads::split(units, GRAIN.div_ceil(elements.max(1)), Workspace::new, part);
     }
 
     /// Rows without elements: only a reduction has something to write, the logarithm of zero.
