@@ -133,6 +133,8 @@ pub fn kernels<F: ElementFunction>(level: Level, native: bool) -> Kernels {
         level,
         single: native.then(|| level.kernel::<F, f32>()),
         double: level.kernel::<F, f64>(),
+        never_open: F::NEVER_OPEN,
+        margin: F::MARGIN,
         grain: if F::LIGHT { LIGHT_GRAIN } else { GRAIN },
     }
 }

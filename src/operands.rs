@@ -30,6 +30,9 @@ pub struct Kernels {
     /// `None` where float32 operands are computed in float64 and rounded once.
     pub single: Option<Kernel<f32>>,
     pub double: Kernel<f64>,
+    /// How float32 results become half formats: see [`ElementFunction`](crate::simd::ElementFunction).
+    pub never_open: bool,
+    pub margin: u32,
     /// The fewest elements a thread takes at a time.
     pub grain: usize,
 }
@@ -168,8 +171,9 @@ pub(crate) unsafe fn compute_range(
     }
 }
 
-/// Elements in the block buffer: seven of them in float64 take half of a 32 KiB cache.
-const CHUNK: usize = 256;
+/// Elements in the block buffer: seven of them in float64 fit into a 32 KiB cache. A kernel's start
+/// and end take as long as 20 to 50 elements.
+const CHUNK: usize = 512;
 
 /// Bytes that stores should not cross the border of: one that does takes two turns.
 const CACHE_LINE: usize = 64;
@@ -249,8 +253,12 @@ impl<E: Element<T>, T: Number> Task for BufferedTask<'_, E, T> {
             // and the buffers hold CHUNK.
             unsafe {
                 for (input, buffer) in self.inputs.iter().zip(&kernel_inputs) {
-                    let needed = if buffer.repeated { 1 } else { length };
-                    load::<I, E, T>(input.advanced(start), buffer.pointer.cast_mut(), needed);
+                    // What is repeated needs to be there once.
+                    if !buffer.repeated {
+                        load::<I, E, T>(input.advanced(start), buffer.pointer.cast_mut(), length);
+                    } else if start == self.range.start {
+                        load::<I, E, T>(*input, buffer.pointer.cast_mut(), 1);
+                    }
                 }
                 (self.kernel)(length, kernel_inputs.as_ptr(), kernel_outputs.as_ptr());
                 for (output, &buffer) in self.outputs.iter().zip(&kernel_outputs) {
@@ -305,14 +313,14 @@ unsafe fn run_half<H: Half>(
     outputs: &[Operand],
     range: Range<usize>,
 ) {
-    let (double, argument, half) = (kernels.double, kernels.argument, PhantomData::<H>);
+    let half = PhantomData::<H>;
     match kernels.single {
         Some(kernel) => {
-            kernels.level.run(HalfTask { kernel, double, argument, inputs, outputs, range, half });
+            kernels.level.run(HalfTask { kernels, kernel, inputs, outputs, range, half })
         }
         None => {
-            let kernel = double;
-            kernels.level.run(HalfTask { kernel, double, argument, inputs, outputs, range, half });
+            let kernel = kernels.double;
+            kernels.level.run(HalfTask { kernels, kernel, inputs, outputs, range, half });
         }
     }
 }
@@ -320,18 +328,32 @@ unsafe fn run_half<H: Half>(
 /// A call on half-precision operands, computed in the precision `T` and, where that leaves the
 /// rounding open, in float64. Made only where [`run_half`]'s contract holds.
 struct HalfTask<'a, H, T> {
+    kernels: &'a Kernels,
     kernel: Kernel<T>,
-    double: Kernel<f64>,
-    argument: usize,
     inputs: &'a [Operand],
     outputs: &'a [Operand],
     range: Range<usize>,
     half: PhantomData<H>,
 }
 
+/// Elements that are settled at once: a kernel takes as long for one.
+const BATCH: usize = 32;
+
+/// Elements of a chunk whose rounding is open from which the whole chunk is computed in float64.
+const MANY: u32 = CHUNK as u32 / 8;
+
+/// Elements whose rounding is open.
+struct OpenElements {
+    count: usize,
+    places: [usize; BATCH],
+    inputs: [[f64; BATCH]; MAX_INPUTS],
+}
+
 impl<H: Half + Element<T>, T: Settling> Task for HalfTask<'_, H, T> {
     #[inline(always)]
     fn run<I: Instructions>(self) {
+        let mut open =
+            OpenElements { count: 0, places: [0; BATCH], inputs: [[1.0; BATCH]; MAX_INPUTS] };
         let mut buffers = Buffers::<T>::new();
         let (kernel_inputs, kernel_outputs) = buffers.operands(self.inputs, self.range.len());
         let mut start = self.range.start;
@@ -341,31 +363,25 @@ impl<H: Half + Element<T>, T: Settling> Task for HalfTask<'_, H, T> {
             // and the buffers hold CHUNK; the kernel has written its outputs when they are read.
             unsafe {
                 for (input, buffer) in self.inputs.iter().zip(&kernel_inputs) {
-                    let needed = if buffer.repeated { 1 } else { length };
-                    load::<I, H, T>(input.advanced(start), buffer.pointer.cast_mut(), needed);
+                    // What is repeated needs to be there once.
+                    if !buffer.repeated {
+                        load::<I, H, T>(input.advanced(start), buffer.pointer.cast_mut(), length);
+                    } else if start == self.range.start {
+                        load::<I, H, T>(*input, buffer.pointer.cast_mut(), 1);
+                    }
                 }
                 (self.kernel)(length, kernel_inputs.as_ptr(), kernel_outputs.as_ptr());
-                let mut rounded = [[<H as Half>::ZERO; CHUNK]; MAX_OUTPUTS];
-                let mut open = false;
-                for (values, rounded) in self.values(&kernel_outputs, length).zip(&mut rounded) {
-                    <H as Element<T>>::narrow::<I>(values, &mut rounded[..length]);
-                    open |= values.iter().fold(false, |any, value| any | value.is_open::<H>());
+                for (output, &buffer) in self.outputs.iter().zip(&kernel_outputs) {
+                    store::<I, H, T>(buffer, output.advanced(start), length);
                 }
-                if open {
-                    let mut marks = [0_u8; CHUNK];
-                    for values in self.values(&kernel_outputs, length) {
-                        for (value, mark) in values.iter().zip(&mut marks) {
-                            *mark |= u8::from(value.is_open::<H>());
-                        }
-                    }
-                    self.settle(&kernel_inputs, &marks, &mut rounded);
-                }
-                for (output, rounded) in self.outputs.iter().zip(&rounded) {
-                    scatter(&rounded[..length], output.advanced(start));
+                if !self.kernels.never_open && self.any_open(&kernel_outputs, length) {
+                    self.look_again::<I>(&mut open, &kernel_inputs, &kernel_outputs, start, length);
                 }
             }
             start += length;
         }
+        // SAFETY: the elements are of this call.
+        unsafe { self.settle(&mut open) };
     }
 }
 
@@ -385,36 +401,136 @@ impl<H: Half, T: Settling> HalfTask<'_, H, T> {
         outputs[..self.outputs.len()].iter().map(slice)
     }
 
-    /// Computes the marked elements of a chunk in float64.
+    /// Whether the rounding of any result of a chunk is open.
     ///
     /// # Safety
-    /// The inputs hold an element for each mark, or one where they are repeated.
-    #[inline(never)]
-    unsafe fn settle(
+    /// As [`values`](Self::values).
+    #[inline(always)]
+    unsafe fn any_open(&self, outputs: &[*mut T; MAX_OUTPUTS], length: usize) -> bool {
+        // SAFETY: passed on.
+        let mut results = unsafe { self.values(outputs, length) };
+        results.any(|values| T::any_open::<H>(values, self.kernels.margin))
+    }
+
+    /// Notes the open elements of a chunk that begins at `start`, or settles them if they are many.
+    ///
+    /// # Safety
+    /// As [`values`](Self::values); the inputs hold as many elements, or one where they are repeated.
+    #[inline(always)]
+    unsafe fn look_again<I: Instructions>(
         &self,
+        open: &mut OpenElements,
         inputs: &[Input<T>; MAX_INPUTS],
-        marks: &[u8; CHUNK],
-        rounded: &mut [[H; CHUNK]; MAX_OUTPUTS],
+        outputs: &[*mut T; MAX_OUTPUTS],
+        start: usize,
+        length: usize,
     ) {
-        // Few are marked: eight at a time are looked at.
-        let words = marks.as_chunks::<8>().0.iter().enumerate();
-        let marked = words.filter(|(_, word)| u64::from_ne_bytes(**word) != 0);
-        for lane in marked.flat_map(|(place, _)| 8 * place..8 * place + 8) {
-            if marks[lane] == 0 {
-                continue;
-            }
-            let mut point = [0.0; MAX_INPUTS];
-            for (operand, input) in point.iter_mut().zip(&inputs[..self.inputs.len()]) {
-                let lane = if input.repeated { 0 } else { lane };
-                // SAFETY: as the caller vouches.
-                *operand = unsafe { *input.pointer.add(lane) }.to_f64();
-            }
-            let results = self.at(&point);
-            for (k, rounded) in rounded.iter_mut().enumerate().take(self.outputs.len()) {
-                let result = self.off_the_tie(&point, k, results[k]);
-                rounded[lane] = <H as Element<f64>>::narrowed(result);
+        let mut marks = [0_u8; CHUNK];
+        // SAFETY: passed on.
+        for values in unsafe { self.values(outputs, length) } {
+            for (value, mark) in values.iter().zip(&mut marks) {
+                *mark |= u8::from(value.is_open::<H>(self.kernels.margin));
             }
         }
+        let marked = marks.iter().map(|&mark| u32::from(mark)).sum::<u32>();
+        if marked > MANY {
+            // SAFETY: passed on.
+            unsafe { self.compute_in_double::<I>(inputs, start, length) };
+            return;
+        }
+        for lane in set(&marks) {
+            if open.count == BATCH {
+                // SAFETY: passed on.
+                unsafe { self.settle(open) };
+            }
+            open.places[open.count] = start + lane;
+            for (operand, input) in open.inputs.iter_mut().zip(&inputs[..self.inputs.len()]) {
+                let lane = if input.repeated { 0 } else { lane };
+                // SAFETY: as the caller vouches.
+                operand[open.count] = unsafe { *input.pointer.add(lane) }.to_f64();
+            }
+            open.count += 1;
+        }
+    }
+
+    /// Computes a chunk in float64.
+    ///
+    /// # Safety
+    /// As [`look_again`](Self::look_again).
+    #[inline(always)]
+    unsafe fn compute_in_double<I: Instructions>(
+        &self,
+        inputs: &[Input<T>; MAX_INPUTS],
+        start: usize,
+        length: usize,
+    ) {
+        let mut buffers = Buffers::<f64>::new();
+        let (double_inputs, double_outputs) = buffers.operands(self.inputs, length);
+        // SAFETY: as the caller vouches; the buffers hold CHUNK.
+        unsafe {
+            for (from, to) in inputs.iter().zip(&double_inputs).take(self.inputs.len()) {
+                let needed = if to.repeated { 1 } else { length };
+                let from = core::slice::from_raw_parts(from.pointer, needed);
+                let to = core::slice::from_raw_parts_mut(to.pointer.cast_mut(), needed);
+                for (to, from) in to.iter_mut().zip(from) {
+                    *to = from.to_f64();
+                }
+            }
+            (self.kernels.double)(length, double_inputs.as_ptr(), double_outputs.as_ptr());
+            for (k, (output, &buffer)) in self.outputs.iter().zip(&double_outputs).enumerate() {
+                store::<I, H, f64>(buffer, output.advanced(start), length);
+                let results = core::slice::from_raw_parts(buffer, length);
+                let argument = &double_inputs[self.kernels.argument];
+                let mut marks = [0_u8; CHUNK];
+                for (lane, (result, mark)) in results.iter().zip(&mut marks).enumerate() {
+                    let x = *argument.pointer.add(if argument.repeated { 0 } else { lane });
+                    *mark = u8::from(result.is_open::<H>(0) & !shows_deviations(x));
+                }
+                for lane in set(&marks) {
+                    let at = |input: &Input<f64>| {
+                        if input.repeated { *input.pointer } else { *input.pointer.add(lane) }
+                    };
+                    let mut point = [1.0; MAX_INPUTS];
+                    for (operand, input) in
+                        point.iter_mut().zip(&double_inputs[..self.inputs.len()])
+                    {
+                        *operand = at(input);
+                    }
+                    let result = self.off_the_tie(&point, k, results[lane]);
+                    let rounded = <H as Element<f64>>::narrowed(result);
+                    *output.at(start + lane).cast::<H>() = rounded;
+                }
+            }
+        }
+    }
+
+    /// Computes the open elements in float64 and writes them over what is there.
+    ///
+    /// That comes after inputs further on are read, and does them no harm: an output that shares
+    /// memory with an input is the same, or lies before it, so nothing reads these places again.
+    ///
+    /// # Safety
+    /// The elements are of this call.
+    #[inline(never)]
+    unsafe fn settle(&self, open: &mut OpenElements) {
+        let mut results = [[0.0; BATCH]; MAX_OUTPUTS];
+        let inputs = open
+            .inputs
+            .each_ref()
+            .map(|operand| Input { pointer: operand.as_ptr(), repeated: false });
+        let outputs = results.each_mut().map(|result| result.as_mut_ptr());
+        // SAFETY: BATCH elements of each operand.
+        unsafe { (self.kernels.double)(open.count, inputs.as_ptr(), outputs.as_ptr()) };
+        for (element, &place) in open.places.iter().enumerate().take(open.count) {
+            let point = open.inputs.each_ref().map(|operand| operand[element]);
+            for (k, (output, results)) in self.outputs.iter().zip(&results).enumerate() {
+                let result = self.off_the_tie(&point, k, results[element]);
+                let rounded = <H as Element<f64>>::narrowed(result);
+                // SAFETY: an element of this call.
+                unsafe { *output.at(place).cast::<H>() = rounded };
+            }
+        }
+        open.count = 0;
     }
 
     /// The results in float64 at one point.
@@ -423,7 +539,7 @@ impl<H: Half, T: Settling> HalfTask<'_, H, T> {
         let inputs = point.each_ref().map(|operand| Input { pointer: operand, repeated: true });
         let outputs = results.each_mut().map(|result| result as *mut f64);
         // SAFETY: one element of each operand.
-        unsafe { (self.double)(1, inputs.as_ptr(), outputs.as_ptr()) };
+        unsafe { (self.kernels.double)(1, inputs.as_ptr(), outputs.as_ptr()) };
         results
     }
 
@@ -434,16 +550,13 @@ impl<H: Half, T: Settling> HalfTask<'_, H, T> {
     /// `x - tanh(x)` above the one at `x - 1`. Nearer to 1 the deviation has the same sign and can be
     /// seen. Other operands are factors, and a product scales exactly.
     fn off_the_tie(&self, point: &[f64; MAX_INPUTS], k: usize, result: f64) -> f64 {
-        const NEAR: f64 = 1.0 / 256.0;
-        const FAR: f64 = 4.0;
-        let x = point[self.argument].abs();
-        let between = (NEAR..FAR).contains(&x);
-        if !result.is_open::<H>() || between || x == 0.0 || x.is_infinite() {
+        let x = point[self.kernels.argument].abs();
+        if !result.is_open::<H>(0) || shows_deviations(x) || x == 0.0 || x.is_infinite() {
             return result;
         }
         // Near zero a constant may have a visible slope, and its ties are exact then.
         let mut further = *point;
-        further[self.argument] *= if x < NEAR { 0.5 } else { 2.0 };
+        further[self.kernels.argument] *= if x < NEAR { 0.5 } else { 2.0 };
         let constant = self.at(&further)[k] == result;
         // Where deviations show: those like e^-x up to 32, those like e^(-x^2 / 2) up to 8.
         let targets: &[f64] = if x < NEAR { &[NEAR] } else { &[16.0, 32.0, 8.0] };
@@ -451,14 +564,14 @@ impl<H: Half, T: Settling> HalfTask<'_, H, T> {
             // A power of two that takes x to the upper half of what is below the target.
             let scale = f64::from_bits((target / x).to_bits() & f64::INFINITY.to_bits());
             let mut moved = *point;
-            moved[self.argument] *= scale;
+            moved[self.kernels.argument] *= scale;
             let seen = self.at(&moved)[k];
             // From 4 on x - tanh(x) deviates by less than 2^-12, a line of another slope by more than
             // 2^-9; and the float64 itself is an ulp off.
             let (other, least, most) = if x < NEAR {
                 (result * scale * scale, 0.0, 1.0 / 16.0)
             } else {
-                let line = moved[self.argument] + (result - point[self.argument]);
+                let line = moved[self.kernels.argument] + (result - point[self.kernels.argument]);
                 (line, 2.0 * f64::EPSILON, 1.0 / 8192.0)
             };
             // The product comes first: where it is exact, so is the tie.
@@ -475,6 +588,25 @@ impl<H: Half, T: Settling> HalfTask<'_, H, T> {
         }
         result
     }
+}
+
+/// Below this a function of x may be so close to a power of x that float64 shows no difference.
+const NEAR: f64 = 1.0 / 256.0;
+/// From here on it may be as close to a line.
+const FAR: f64 = 4.0;
+
+/// Whether x is where float64 shows on which side of a tie a function is.
+#[inline(always)]
+fn shows_deviations(x: f64) -> bool {
+    (x.abs() >= NEAR) & (x.abs() < FAR)
+}
+
+/// The places of the marks that are not 0. Few are: eight at a time are looked at.
+#[inline(always)]
+fn set(marks: &[u8; CHUNK]) -> impl Iterator<Item = usize> {
+    let words = marks.as_chunks::<8>().0.iter().enumerate();
+    let marked = words.filter(|(_, word)| u64::from_ne_bytes(**word) != 0);
+    marked.flat_map(|(place, _)| 8 * place..8 * place + 8).filter(|&lane| marks[lane] != 0)
 }
 
 /// Copies up to `CHUNK` strided elements into a buffer.

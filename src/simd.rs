@@ -39,6 +39,12 @@ pub trait ElementFunction: 'static {
     /// and loses where an operand is not aligned: each of its vectors crosses two cache lines, and
     /// only every second one of AVX2's. Out of the second cache that is a third of the time.
     const LIGHT: bool = false;
+    /// Whether float32 results for operands of a half format, rounded to it, are right as they are.
+    const NEVER_OPEN: bool = false;
+    /// How many ulps a float32 result is off at most, rounded down: where no tie between two numbers
+    /// of a half format is as near, the exact result rounds to the same. A product is off by what a
+    /// factor is, an ulp that the product may double, and its own rounding; here twice of that.
+    const MARGIN: u32 = 4;
     /// Whether there are elements at which [`plain`](Self::plain) gives the results.
     const HAS_PLAIN: bool = false;
     /// The results at one element; places beyond `INPUTS` and `OUTPUTS` are not read.
@@ -394,6 +400,29 @@ unsafe fn run<F: ElementFunction, T: Number, const BLOCK: usize>(
     if count == 0 {
         return;
     }
+    // SAFETY: passed on from the caller, like what is read here.
+    unsafe {
+        let repeated = |k: usize| (*inputs.add(k)).repeated;
+        if F::INPUTS > F::ARGUMENT + 1 && (F::ARGUMENT + 1..F::INPUTS).all(repeated) {
+            run_blocks::<F, T, BLOCK, true>(count, inputs, outputs);
+        } else {
+            run_blocks::<F, T, BLOCK, false>(count, inputs, outputs);
+        }
+    }
+}
+
+/// [`run`]; with `FIXED` every parameter is one number, which stays in a register.
+///
+/// # Safety
+/// As [`Kernel`], with at least one element, and parameters as `FIXED` says.
+#[inline(always)]
+unsafe fn run_blocks<F: ElementFunction, T: Number, const BLOCK: usize, const FIXED: bool>(
+    count: usize,
+    inputs: *const Input<T>,
+    outputs: *const *mut T,
+) {
+    let is_fixed = |k: usize| FIXED && k > F::ARGUMENT;
+    let mut fixed = [T::ZERO; MAX_INPUTS];
     let mut filled = [const { MaybeUninit::<[T; BLOCK]>::uninit() }; MAX_INPUTS];
     let mut padded_outputs = [const { MaybeUninit::<[T; BLOCK]>::uninit() }; MAX_OUTPUTS];
     let mut sources = [null::<T>(); MAX_INPUTS];
@@ -404,6 +433,10 @@ unsafe fn run<F: ElementFunction, T: Number, const BLOCK: usize>(
     unsafe {
         for k in 0..F::INPUTS {
             let Input { pointer, repeated } = *inputs.add(k);
+            if is_fixed(k) {
+                fixed[k] = *pointer;
+                continue;
+            }
             sources[k] = pointer;
             moving[k] = if repeated { 0 } else { usize::MAX };
             if repeated {
@@ -437,6 +470,9 @@ unsafe fn run<F: ElementFunction, T: Number, const BLOCK: usize>(
     loop {
         let mut operands = [[T::ZERO; BLOCK]; MAX_INPUTS];
         for k in 0..F::INPUTS {
+            if is_fixed(k) {
+                continue;
+            }
             let source = sources[k].wrapping_add(offset & moving[k]);
             // SAFETY: `offset + BLOCK <= length`, and sources hold `length` elements, or a block.
             operands[k] = unsafe { source.cast::<[T; BLOCK]>().read_unaligned() };
@@ -445,7 +481,7 @@ unsafe fn run<F: ElementFunction, T: Number, const BLOCK: usize>(
         let point = |lane: usize| {
             let mut point = [T::ZERO; MAX_INPUTS];
             for k in 0..F::INPUTS {
-                point[k] = operands[k][lane];
+                point[k] = if is_fixed(k) { fixed[k] } else { operands[k][lane] };
             }
             point
         };

@@ -83,38 +83,40 @@ impl Element<f64> for f32 {
 
 /// A 16-bit format.
 pub(crate) trait Half: Element<f64> + Element<f32> + PartialEq {
-    const ZERO: Self;
-    /// Whether numbers up to `margin` ulps from this one might round to another.
-    fn is_open(number: f32, margin: u32) -> bool;
+    /// Bits of a normal number's fraction.
+    const FRACTION: u32;
+    const LEAST_NORMAL: f64;
+    /// How many ulps this number lies above a point `margin` ulps below the last tie under it: up to
+    /// twice the margin where numbers as near as that might round to another.
+    fn above_tie(number: f32, margin: u32) -> u32;
 }
 
 const SIGN: u32 = 1 << 31;
 const INFINITY: u32 = f32::INFINITY.to_bits();
 
 impl Half for f16 {
-    const ZERO: f16 = f16::ZERO;
+    const FRACTION: u32 = f16::MANTISSA_DIGITS - 1;
+    const LEAST_NORMAL: f64 = f16::MIN_POSITIVE.to_f64_const();
 
     #[inline(always)]
-    fn is_open(number: f32, margin: u32) -> bool {
+    fn above_tie(number: f32, margin: u32) -> u32 {
         let magnitude = number.to_bits() & !SIGN;
         // Adding the least normal number puts subnormals on the grid of those above it; an ulp of
         // theirs becomes one at most.
         let least = f32::from_bits((127 - 14) << 23);
         let moved = (f32::from_bits(magnitude) + least).to_bits();
         let aligned = if magnitude < least.to_bits() { moved } else { magnitude };
-        let beside_tie = aligned.wrapping_sub(0x1000 - margin) & 0x1fff <= 2 * margin;
-        beside_tie && magnitude < INFINITY
+        aligned.wrapping_sub(0x1000 - margin) & 0x1fff
     }
 }
 
 impl Half for bf16 {
-    const ZERO: bf16 = bf16::ZERO;
+    const FRACTION: u32 = bf16::MANTISSA_DIGITS - 1;
+    const LEAST_NORMAL: f64 = bf16::MIN_POSITIVE.to_f64_const();
 
     #[inline(always)]
-    fn is_open(number: f32, margin: u32) -> bool {
-        let magnitude = number.to_bits() & !SIGN;
-        let beside_tie = magnitude.wrapping_sub(0x8000 - margin) & 0xffff <= 2 * margin;
-        beside_tie && magnitude < INFINITY
+    fn above_tie(number: f32, margin: u32) -> u32 {
+        number.to_bits().wrapping_sub(0x8000 - margin) & 0xffff
     }
 }
 
@@ -199,14 +201,15 @@ fn round_to_odd(value: f64) -> f32 {
 /// A precision in which results for a half format are computed, with an error that is known.
 pub(crate) trait Settling: Number {
     fn to_f64(self) -> f64;
-    /// Whether the exact result might round to another number of the format than this one does.
-    fn is_open<H: Half>(self) -> bool;
+    /// Whether the exact result might round to another number of the format than this one does, which
+    /// is up to `margin` ulps off if it is a float32.
+    fn is_open<H: Half>(self, margin: u32) -> bool;
+    /// Whether any of the numbers is open; sometimes also where none is.
+    fn any_open<H: Half>(numbers: &[Self], margin: u32) -> bool;
 }
 
-/// A kernel's result, or its product with a gradient, is at most this many ulps off: twice what the
-/// promises allow for a product, 1 ulp of the factor, which the product may double, and its own
-/// rounding. In float64 only a result next to a tie is in question.
-const MARGIN: u32 = 4;
+/// In float64 only a result next to a tie is in question.
+const DOUBLE_MARGIN: u64 = 4;
 
 impl Settling for f32 {
     #[inline(always)]
@@ -215,8 +218,15 @@ impl Settling for f32 {
     }
 
     #[inline(always)]
-    fn is_open<H: Half>(self) -> bool {
-        H::is_open(self, MARGIN)
+    fn is_open<H: Half>(self, margin: u32) -> bool {
+        let magnitude = self.to_bits() & !SIGN;
+        H::above_tie(self, margin) <= 2 * margin && magnitude < INFINITY
+    }
+
+    #[inline(always)]
+    fn any_open<H: Half>(numbers: &[f32], margin: u32) -> bool {
+        let nearest = numbers.iter().map(|&number| H::above_tie(number, margin)).min();
+        nearest.is_some_and(|nearest| nearest <= 2 * margin)
     }
 }
 
@@ -227,17 +237,20 @@ impl Settling for f64 {
     }
 
     #[inline(always)]
-    fn is_open<H: Half>(self) -> bool {
-        // The numbers `MARGIN` ulps nearer to zero and farther from it; a zero is exact.
-        let sign = self.to_bits() & (1 << 63);
-        let magnitude = self.to_bits() ^ sign;
-        let margin = u64::from(MARGIN);
-        let farther = (magnitude + margin).min(f64::INFINITY.to_bits());
-        let farther = if magnitude == 0 { 0 } else { farther };
-        let nearer = magnitude.saturating_sub(margin);
-        let [low, high] = [nearer, farther]
-            .map(|size| <H as Element<f64>>::narrowed(f64::from_bits(sign | size)));
-        low != high
+    fn is_open<H: Half>(self, _: u32) -> bool {
+        let magnitude = self.to_bits() & !(1 << 63);
+        let margin = DOUBLE_MARGIN;
+        // On the grid of normal numbers: see above.
+        let moved = (f64::from_bits(magnitude) + H::LEAST_NORMAL).to_bits();
+        let aligned = if magnitude < H::LEAST_NORMAL.to_bits() { moved } else { magnitude };
+        let last = 1 << (f64::MANTISSA_DIGITS - 1 - H::FRACTION);
+        let beside_tie = aligned.wrapping_sub(last / 2 - margin) & (last - 1) <= 2 * margin;
+        beside_tie & (magnitude < f64::INFINITY.to_bits())
+    }
+
+    #[inline(always)]
+    fn any_open<H: Half>(numbers: &[f64], margin: u32) -> bool {
+        numbers.iter().fold(false, |any, number| any | number.is_open::<H>(margin))
     }
 }
 
@@ -269,7 +282,7 @@ mod tests {
         let size = number.abs().to_bits();
         let inside = (4..f32::INFINITY.to_bits() - 4).contains(&size);
         let settled = [beside(-4), beside(4)] == [wanted; 2];
-        assert!(<f32 as Settling>::is_open::<H>(number) || !inside || settled, "{number:e}");
+        assert!(<f32 as Settling>::is_open::<H>(number, 4) || !inside || settled, "{number:e}");
     }
 
     /// What the `half` crate gives, one number at a time.
@@ -321,8 +334,8 @@ mod tests {
 
     #[test]
     fn little_is_open() {
-        let open = |settle: fn(f32) -> bool| {
-            (0..1 << 20).filter(|step| settle(1.0 + *step as f32 / (1 << 20) as f32)).count()
+        let open = |settle: fn(f32, u32) -> bool| {
+            (0..1 << 20).filter(|step| settle(1.0 + *step as f32 / (1 << 20) as f32, 4)).count()
         };
         assert!(open(<f32 as Settling>::is_open::<f16>) < 2 << 10);
         assert!(open(<f32 as Settling>::is_open::<bf16>) < 2 << 7);

@@ -1,7 +1,7 @@
 //! Piecewise linear stand-ins for sigmoid, silu and tanh.
 
 use super::unless_nan;
-use crate::activation::{Activation, Jet, Parameters};
+use crate::activation::{ALL_FORMS, Activation, Jet, Parameters};
 use crate::math::Number;
 use crate::math::double::{fast_two_sum, two_sum};
 
@@ -17,6 +17,8 @@ const THIRD: (f64, f64) = (1.0 / 3.0, 1.850371707708594e-17);
 pub struct HardSigmoid;
 
 impl Activation for HardSigmoid {
+    const NEVER_OPEN: &'static [&'static str] = &["", "derivative", "value_and_derivative"];
+
     #[inline(always)]
     fn jet<T: Number>(x: T, _: Parameters<T>) -> Jet<T> {
         let three = T::literal(3.0);
@@ -47,6 +49,8 @@ impl Activation for HardSigmoid {
 pub struct HardSwish;
 
 impl Activation for HardSwish {
+    const NEVER_OPEN: &'static [&'static str] = &["derivative"];
+
     #[inline(always)]
     fn jet<T: Number>(x: T, _: Parameters<T>) -> Jet<T> {
         let three = T::literal(3.0);
@@ -77,6 +81,8 @@ pub struct HardTanh;
 impl Activation for HardTanh {
     const PARAMETERS: usize = 2;
     const DEFAULTS: Parameters<f64> = [-1.0, 1.0];
+    const LIGHT: bool = true;
+    const NEVER_OPEN: &'static [&'static str] = ALL_FORMS;
 
     #[inline(always)]
     fn jet<T: Number>(x: T, [low, high]: Parameters<T>) -> Jet<T> {

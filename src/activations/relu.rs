@@ -1,7 +1,7 @@
 //! Rectifiers: piecewise polynomials of degree one and two.
 
 use super::unless_nan;
-use crate::activation::{Activation, Jet, Parameters};
+use crate::activation::{ALL_FORMS, Activation, Jet, Parameters};
 use crate::math::Number;
 
 /// `identity(x) = x`.
@@ -12,6 +12,7 @@ pub struct Identity;
 
 impl Activation for Identity {
     const LIGHT: bool = true;
+    const NEVER_OPEN: &'static [&'static str] = ALL_FORMS;
 
     #[inline(always)]
     fn jet<T: Number>(x: T, _: Parameters<T>) -> Jet<T> {
@@ -37,6 +38,7 @@ pub struct Relu;
 
 impl Activation for Relu {
     const LIGHT: bool = true;
+    const NEVER_OPEN: &'static [&'static str] = ALL_FORMS;
 
     #[inline(always)]
     fn jet<T: Number>(x: T, _: Parameters<T>) -> Jet<T> {
@@ -69,6 +71,7 @@ pub struct Relu6;
 
 impl Activation for Relu6 {
     const LIGHT: bool = true;
+    const NEVER_OPEN: &'static [&'static str] = ALL_FORMS;
 
     #[inline(always)]
     fn jet<T: Number>(x: T, _: Parameters<T>) -> Jet<T> {
@@ -96,6 +99,8 @@ pub struct ReluSquared;
 
 impl Activation for ReluSquared {
     const LIGHT: bool = true;
+    const NEVER_OPEN: &'static [&'static str] =
+        &["", "derivative", "value_and_derivative", "backward", "derivative_from_output"];
 
     #[inline(always)]
     fn jet<T: Number>(x: T, _: Parameters<T>) -> Jet<T> {
@@ -125,6 +130,8 @@ pub struct LeakyRelu;
 impl Activation for LeakyRelu {
     const PARAMETERS: usize = 1;
     const DEFAULTS: Parameters<f64> = [0.01, 0.0];
+    const LIGHT: bool = true;
+    const NEVER_OPEN: &'static [&'static str] = ALL_FORMS;
 
     #[inline(always)]
     fn jet<T: Number>(x: T, [slope, _]: Parameters<T>) -> Jet<T> {
@@ -161,6 +168,8 @@ pub struct Threshold;
 
 impl Activation for Threshold {
     const PARAMETERS: usize = 2;
+    const LIGHT: bool = true;
+    const NEVER_OPEN: &'static [&'static str] = ALL_FORMS;
 
     #[inline(always)]
     fn jet<T: Number>(x: T, [threshold, value]: Parameters<T>) -> Jet<T> {

@@ -1,7 +1,7 @@
 //! Shrinkage: what remains of x after a threshold is taken off, or after small x are cut.
 
 use super::unless_nan;
-use crate::activation::{Activation, Jet, Parameters};
+use crate::activation::{ALL_FORMS, Activation, Jet, Parameters};
 use crate::math::Number;
 
 /// `soft_shrink(x; l) = sign(x) max(|x| - l, 0)`, for `l >= 0`.
@@ -13,6 +13,8 @@ pub struct SoftShrink;
 impl Activation for SoftShrink {
     const PARAMETERS: usize = 1;
     const DEFAULTS: Parameters<f64> = [0.5, 0.0];
+    const LIGHT: bool = true;
+    const NEVER_OPEN: &'static [&'static str] = ALL_FORMS;
 
     #[inline(always)]
     fn jet<T: Number>(x: T, [lambda, _]: Parameters<T>) -> Jet<T> {
@@ -51,6 +53,8 @@ pub struct HardShrink;
 impl Activation for HardShrink {
     const PARAMETERS: usize = 1;
     const DEFAULTS: Parameters<f64> = [0.5, 0.0];
+    const LIGHT: bool = true;
+    const NEVER_OPEN: &'static [&'static str] = ALL_FORMS;
 
     #[inline(always)]
     fn jet<T: Number>(x: T, [lambda, _]: Parameters<T>) -> Jet<T> {

@@ -103,6 +103,8 @@ impl Activation for Sigmoid {
 pub struct Tanh;
 
 impl Activation for Tanh {
+    const NEVER_OPEN: &'static [&'static str] = &["derivative_from_output"];
+
     #[inline(always)]
     fn jet<T: Number>(x: T, _: Parameters<T>) -> Jet<T> {
         let distance = (-(T::TWO * x.abs())).at_least(T::EXP_LOWEST);

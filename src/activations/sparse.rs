@@ -1,7 +1,7 @@
 //! The sparse counterparts of softplus and sigmoid: exactly 0 to the left of -1.
 
 use super::unless_nan;
-use crate::activation::{Activation, Jet, Parameters};
+use crate::activation::{ALL_FORMS, Activation, Jet, Parameters};
 use crate::math::Number;
 use crate::math::double::fast_two_sum;
 
@@ -13,6 +13,8 @@ use crate::math::double::fast_two_sum;
 pub struct SparsePlus;
 
 impl Activation for SparsePlus {
+    const NEVER_OPEN: &'static [&'static str] = &["derivative"];
+
     #[inline(always)]
     fn jet<T: Number>(x: T, _: Parameters<T>) -> Jet<T> {
         let below = x <= -T::ONE;
@@ -41,6 +43,9 @@ impl Activation for SparsePlus {
 pub struct SparseSigmoid;
 
 impl Activation for SparseSigmoid {
+    const LIGHT: bool = true;
+    const NEVER_OPEN: &'static [&'static str] = ALL_FORMS;
+
     #[inline(always)]
     fn jet<T: Number>(x: T, _: Parameters<T>) -> Jet<T> {
         Jet {
