@@ -135,6 +135,7 @@ pub fn kernels<F: ElementFunction>(level: Level, native: bool) -> Kernels {
         double: level.kernel::<F, f64>(),
         never_open: F::NEVER_OPEN,
         margin: F::MARGIN,
+        light: F::LIGHT,
         grain: if F::LIGHT { LIGHT_GRAIN } else { GRAIN },
     }
 }

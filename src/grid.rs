@@ -116,7 +116,7 @@ impl Grid {
             }
             let (inputs, outputs) = operands.split_at(kernels.inputs);
             // SAFETY: the elements of one run, which the caller vouches for.
-            unsafe { compute_range(kernels, storage, inputs, outputs, first, count) };
+            unsafe { compute_range(kernels, storage, inputs, outputs, first, count, false) };
             position += count;
         }
     }

@@ -10,8 +10,8 @@
 
 #[cfg(target_arch = "x86_64")]
 use core::arch::x86_64::{
-    __m128i, __m256, __m256i, __m512, _MM_FROUND_TO_NEAREST_INT, _mm256_cvtph_ps, _mm256_cvtps_ph,
-    _mm512_cvtph_ps, _mm512_cvtps_ph,
+    __m128i, __m256, __m256i, __m512, _MM_FROUND_TO_NEAREST_INT, _mm_sfence, _mm256_cvtph_ps,
+    _mm256_cvtps_ph, _mm256_stream_ps, _mm512_cvtph_ps, _mm512_cvtps_ph, _mm512_stream_ps,
 };
 use core::mem::MaybeUninit;
 #[cfg(target_arch = "x86_64")]
@@ -199,6 +199,21 @@ pub trait Instructions {
     fn narrow(from: &[f32], to: &mut [f16]) {
         to.convert_from_f32_slice(from);
     }
+
+    /// Whether [`copy_past_caches`](Self::copy_past_caches) does what it says.
+    const PASSES_CACHES: bool = false;
+    /// Copies to where whole cache lines, from a border on, go to memory without being read first.
+    ///
+    /// # Safety
+    /// `count` elements are readable at `from`, which is a border of cache lines, and writable at
+    /// `to`, apart from it. [`finish_copies`](Self::finish_copies) comes before anyone else reads them.
+    #[inline(always)]
+    unsafe fn copy_past_caches<T: Copy>(from: *const T, to: *mut T, count: usize) {
+        // SAFETY: as the caller vouches.
+        unsafe { to.copy_from_nonoverlapping(from, count) };
+    }
+    #[inline(always)]
+    fn finish_copies() {}
 }
 
 /// Those that are there always.
@@ -209,7 +224,7 @@ impl Instructions for Always {}
 /// elements each, which take longer than a kernel.
 #[cfg(target_arch = "x86_64")]
 macro_rules! implement_instructions {
-    ($name:ident, $lanes:literal, $half:ty, $widen:ident, $single:ty, $narrow:ident) => {
+    ($name:ident, $lanes:literal, $half:ty, $widen:ident, $single:ty, $narrow:ident, $store:ident) => {
         struct $name;
 
         impl Instructions for $name {
@@ -233,13 +248,53 @@ macro_rules! implement_instructions {
                 };
                 in_blocks(from, to, 0.0, convert);
             }
+
+            const PASSES_CACHES: bool = true;
+            #[inline(always)]
+            unsafe fn copy_past_caches<T: Copy>(from: *const T, to: *mut T, count: usize) {
+                let lanes = size_of::<$single>() / size_of::<T>();
+                // SAFETY: as the caller vouches; a vector stored is whole and aligned.
+                unsafe {
+                    if to.cast::<$single>().is_aligned() {
+                        for vector in 0..count / lanes {
+                            let value = from.cast::<$single>().add(vector).read();
+                            $store(to.cast::<$single>().add(vector).cast(), value);
+                        }
+                        let done = count / lanes * lanes;
+                        to.add(done).copy_from_nonoverlapping(from.add(done), count - done);
+                    } else {
+                        to.copy_from_nonoverlapping(from, count);
+                    }
+                }
+            }
+            #[inline(always)]
+            fn finish_copies() {
+                // SAFETY: orders stores, and has no other effect.
+                unsafe { _mm_sfence() };
+            }
         }
     };
 }
 #[cfg(target_arch = "x86_64")]
-implement_instructions!(Avx2, 8, __m128i, _mm256_cvtph_ps, __m256, _mm256_cvtps_ph);
+implement_instructions!(
+    Avx2,
+    8,
+    __m128i,
+    _mm256_cvtph_ps,
+    __m256,
+    _mm256_cvtps_ph,
+    _mm256_stream_ps
+);
 #[cfg(target_arch = "x86_64")]
-implement_instructions!(Avx512, 16, __m256i, _mm512_cvtph_ps, __m512, _mm512_cvtps_ph);
+implement_instructions!(
+    Avx512,
+    16,
+    __m256i,
+    _mm512_cvtph_ps,
+    __m512,
+    _mm512_cvtps_ph,
+    _mm512_stream_ps
+);
 
 /// Converts blocks, and what is left after them in one that is filled up.
 #[cfg(target_arch = "x86_64")]

@@ -91,6 +91,25 @@ def test_the_number_of_threads_does_not_matter(threads: Callable[[int], None], d
             assert_same_bits(bound(name).backward(x[::-1], x), wanted, (name, count))
 
 
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("name", ["relu", "hard_tanh", "sparse_sigmoid"])
+def test_results_larger_than_the_caches_are_the_same(name: str, dtype: str) -> None:
+    # 64 MiB and an uneven rest; those of the pair lie differently between borders of cache lines.
+    count = (1 << 26) // np.dtype(dtype).itemsize + 21
+    x = np.random.default_rng(9).normal(scale=2, size=count).astype(dtype)
+    activation = bound(name)
+    memory = np.full(2 * count + 9, np.nan, dtype)
+    value, derivative = memory[1 : count + 1], memory[count + 2 : -7]
+    activation.value_and_derivative(x, out=(value, derivative))
+    assert np.isnan(memory[[0, count + 1, *range(-7, 0)]]).all()
+    result = activation.derivative(x)
+    for start in range(0, count, 100_003):
+        part = slice(start, start + 100_003)
+        assert_same_bits(value[part], activation(x[part]), start)
+        assert_same_bits(derivative[part], activation.derivative(x[part]), start)
+        assert_same_bits(result[part], derivative[part], start)
+
+
 def test_misaligned_and_byteswapped_operands_give_the_same_bits() -> None:
     x = np.random.default_rng(5).normal(scale=4, size=20_000)
     misaligned = np.frombuffer(b"\0" + x.tobytes(), np.float64, offset=1)
