@@ -98,6 +98,8 @@ impl QuickForm {
                 *value = arr0(given).to_pyarray(py).into_any();
             } else if number == SINGLE && (given as f32).is_finite() {
                 *value = arr0(given as f32).to_pyarray(py).into_any();
+            } else if ![HALF, SINGLE].contains(&number) {
+                return Ok(None); // beside a dtype NumPy does not know, a number is not weak
             }
         }
         let mut completed = Vec::with_capacity(self.operands + MAX_PARAMETERS);
@@ -140,7 +142,8 @@ impl QuickForm {
         ([SINGLE, DOUBLE].contains(&first) && others && results).then_some(ufunc)
     }
 
-    /// The dtype's number, if the operands are arrays of one of NumPy's own.
+    /// The dtype's number, if the operands are arrays of one there are parameters ready for, or of one
+    /// of NumPy's own.
     fn type_number(&self, given: &Bound<'_, PyTuple>) -> PyResult<Option<i32>> {
         let mut common = None;
         for k in 0..self.operands {
@@ -149,6 +152,7 @@ impl QuickForm {
             let number = array.dtype().num();
             if common.is_some_and(|common| common != number)
                 || ![HALF, SINGLE, DOUBLE].contains(&number)
+                    && !self.ready.iter().any(|(known, _)| *known == number)
             {
                 return Ok(None);
             }

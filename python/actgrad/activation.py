@@ -7,7 +7,7 @@ from typing import Any, NamedTuple, NoReturn
 import numpy as np
 import numpy.typing as npt
 
-from actgrad import _core, _threads
+from actgrad import _bfloat16, _core, _threads
 from actgrad._base import BaseActivation, BaseForm, CatalogueRow
 from actgrad._reduction import gradient_of_parameter
 from actgrad.errors import ActgradTypeError, ActgradValueError
@@ -169,10 +169,11 @@ class ParametrisedForm(BaseForm, _core.QuickForm):
 def _ready(values: list[Any]) -> list[tuple[int, tuple[Any, ...]]]:
     """Return the numbers as arrays of each dtype that holds them, by the number of the dtype."""
     ready: list[tuple[int, tuple[Any, ...]]] = []
-    dtypes: tuple[np.dtype[Any], ...] = tuple(map(np.dtype, ("float16", "float32", "float64")))
-    for dtype in dtypes:
-        if all(abs(value) <= np.finfo(dtype).max for value in values):
+    own: tuple[np.dtype[Any], ...] = tuple(map(np.dtype, ("float16", "float32", "float64")))
+    for dtype in own + _bfloat16.dtypes():
+        with np.errstate(over="ignore"):
             arrays = tuple(np.array(value, dtype) for value in values)
+        if all(map(np.isfinite, arrays)):
             for array in arrays:
                 array.flags.writeable = False
             ready.append((dtype.num, arrays))
