@@ -270,6 +270,11 @@ struct Streamed<T>([MaybeUninit<T>; STREAMED_CHUNK]);
 impl<T: Number> Task for StreamedTask<'_, T> {
     #[inline(always)]
     fn run<I: Instructions>(self) {
+        if !I::PASSES_CACHES {
+            // SAFETY: the operands are accessible.
+            unsafe { (self.kernel)(self.count, self.inputs.as_ptr(), self.outputs.as_ptr()) };
+            return;
+        }
         let mut results = [const { Streamed([const { MaybeUninit::<T>::uninit() }; STREAMED_CHUNK]) };
             MAX_OUTPUTS];
         let results = results.each_mut().map(|results| results.0.as_mut_ptr().cast::<T>());
