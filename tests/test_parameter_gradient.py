@@ -109,12 +109,17 @@ def test_one_slope_for_each_channel(layout: str) -> None:
     wanted = (grad.astype(float) * np.minimum(x.astype(float), 0)).sum(axis=(0, 2, 3))
     assert got.shape == slopes.shape
     assert np.allclose(got.ravel(), wanted, rtol=1e-7, atol=0)
-    # The same numbers give the same bits, wherever they are in memory; float32 would hide it.
-    wide = [array.astype(float) for array in (grad, x)]
-    arrays = [arranged[layout](array) for array in wide]
-    assert_same_bits(
-        ag.prelu.parameter_gradient(*arrays, 0.25), ag.prelu.parameter_gradient(*wide, 0.25)
-    )
+    # The same numbers give the same bits, wherever they are in memory; float32 would hide it, and
+    # so may a number of elements that is one of NumPy's blocks of a sum.
+    for shape in [x.shape, (7, 11, 13, 1), (30, 3, 5, 20)]:
+        wide = random.normal(size=(2, *shape))
+        arrays = [arranged[layout](array) for array in wide]
+        for slope in (0.25, np.full(shape[-1], 0.25)):
+            assert_same_bits(
+                ag.prelu.parameter_gradient(*arrays, slope),
+                ag.prelu.parameter_gradient(*wide, slope),
+                (shape, slope),
+            )
 
 
 @pytest.mark.parametrize("shape", [(), (16, 1, 1), (100,), (8, 16, 20, 100)], ids=str)
