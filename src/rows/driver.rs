@@ -988,7 +988,7 @@ impl<'a, E: Element<T>, T: RowNumber> Job<'a, E, T> {
                     let kept = self.kept_from(kept, start + block);
                     let accumulators = workspace.accumulator(RUN_SUM);
                     (passes.sums)(&[part], count, group, kept, accumulators, true);
-                    (self.kernels.fold)(layout, accumulators, LANES);
+                    (passes.fold)(layout, accumulators, count);
                     total = workspace.accumulator(SEGMENT_SUM);
                     for run in 0..count {
                         self.add_run(&mut *total, &*accumulators, run, first + run == 0);
@@ -1009,8 +1009,8 @@ impl<'a, E: Element<T>, T: RowNumber> Job<'a, E, T> {
                     let (count, kept) = (self.in_turn(rows), self.kept_from(kept, chunk));
                     (passes.sums)(used(parts), count, group, kept, accumulators, chunk == run);
                 }
-                let used = if self.by_rows { LANES.min(run_end - run) } else { LANES };
-                (self.kernels.fold)(layout, accumulators, used);
+                let used = if self.by_rows { LANES.min(run_end - run) } else { rows.count };
+                (passes.fold)(layout, accumulators, used);
                 if run > start || run_end < end {
                     total = self.add(workspace, SEGMENT_SUM, accumulators, run == start);
                 }
@@ -1044,7 +1044,7 @@ impl<'a, E: Element<T>, T: RowNumber> Job<'a, E, T> {
                 to.copy_from_nonoverlapping(part, 1);
             } else {
                 next.copy_from(part, 1);
-                (self.kernels.fold)(self.shape.layout, to, 2);
+                (self.kernels.across.fold)(self.shape.layout, to, 2);
             }
         }
         to

@@ -10,8 +10,9 @@
 //! * the accumulators are added as a tree: `i` and `i + 8`, then `i + 4`, `i + 2`, `i + 1`;
 //! * runs are added in order to their segment, segments in order to the row ([`segment_length`]).
 //!
-//! With 16 elements of one row in a block, the accumulators of a row are the lanes of a vector, which
-//! are then laid beside those of the other rows. Padding adds zero, which changes no bit.
+//! With 16 elements of one row in a block, the accumulators of a row are the lanes of one accumulator;
+//! their sum then takes its place beside those of the other rows. Padding adds zero, which changes no
+//! bit.
 
 use super::extended::{Extended, RowNumber};
 use super::functions::{
@@ -252,7 +253,8 @@ pub type Maximum<T> = unsafe fn(parts: &[Part<T>], rows: usize, group: &mut Grou
 pub type Find<T> =
     unsafe fn(parts: &[Part<T>], rows: usize, group: &Group<T>, found: &mut Lanes<T>);
 /// Adds the terms to 16 accumulators, those of element `j` to the one of `j mod 16`; where `fresh`,
-/// to zero instead of what they hold. Rows that come one after the other are whole runs, and fresh.
+/// to zero instead of what they hold. Rows that come one after the other are whole runs, and fresh:
+/// there each has an accumulator, with those of `j mod 16` as its lanes.
 pub type Sums<T> = unsafe fn(
     parts: &[Part<T>],
     rows: usize,
@@ -261,7 +263,8 @@ pub type Sums<T> = unsafe fn(
     accumulators: *mut Accumulator,
     fresh: bool,
 );
-/// The sum of the first `used` accumulators, left in the first.
+/// The sums of each row, left in its lane of the first accumulator: from the first `used` ones, or
+/// from the lanes of those of `used` rows that come one after the other.
 pub type Fold = unsafe fn(Layout, accumulators: *mut Accumulator, used: usize);
 /// The constants of the group from its sums, lane by lane.
 pub type Finish<T> = unsafe fn(total: *const Accumulator, group: &mut Group<T>);
@@ -277,7 +280,6 @@ pub type Entries<T> = unsafe fn(parts: &[Part<T>], row: [f64; 2], columns: *cons
 /// otherwise.
 #[derive(Clone, Copy)]
 pub struct RowKernels<T> {
-    pub fold: Fold,
     pub finish: Finish<T>,
     /// For rows one after the other.
     pub along: Passes<T>,
@@ -293,6 +295,7 @@ pub struct Passes<T> {
     pub maximum: Maximum<T>,
     pub find: Find<T>,
     pub sums: Sums<T>,
+    pub fold: Fold,
     pub results: Results<T>,
 }
 
@@ -491,8 +494,8 @@ unsafe fn sums<F: RowFunction, T: RowNumber, const ACROSS: bool>(
         }
         if !ACROSS {
             count_outweighing::<F, T>(&mut total, &mut highest);
-            // SAFETY: there are as many accumulators as lanes.
-            unsafe { lay_across(F::LAYOUT, T::Extended::PLANES, &total, row, accumulators) };
+            // SAFETY: there are as many accumulators as rows.
+            unsafe { write(F::LAYOUT, T::Extended::PLANES, accumulators.add(row), &total) };
         }
     }
 }
@@ -566,33 +569,22 @@ unsafe fn write(layout: Layout, planes: usize, to: *mut Accumulator, from: &Accu
     }
 }
 
-/// Writes the lanes of a row's sums to the row's lane of 16 accumulators.
-///
-/// # Safety
-/// There are 16 accumulators.
+/// Adds the upper half of twice as many lanes to the lower one.
 #[inline(always)]
-unsafe fn lay_across(
-    layout: Layout,
-    planes: usize,
-    from: &Accumulator,
-    row: usize,
-    accumulators: *mut Accumulator,
-) {
-    for lane in 0..LANES {
-        for k in 0..MAX_SUMS {
-            for plane in 0..if k < layout.sums { planes } else { 0 } {
-                // SAFETY: passed on from the caller.
-                unsafe {
-                    (*accumulators.add(lane))[2 * k + plane].0[row] = from[2 * k + plane].0[lane];
-                }
-            }
+fn halve<T: RowNumber, const HALF: usize>(layout: Layout, total: &mut Accumulator) {
+    for k in 0..layout.sums {
+        let (mut hi, mut lo) = ([0.0; HALF], [0.0; HALF]);
+        for lane in 0..HALF {
+            let sum = pair::<T>(total, k, lane).sum(pair::<T>(total, k, lane + HALF));
+            [hi[lane], lo[lane]] = sum.to_planes();
         }
-        if layout.counts {
-            // SAFETY: passed on from the caller.
-            unsafe {
-                (*accumulators.add(lane))[2 * MAX_SUMS].0[row] = from[2 * MAX_SUMS].0[lane];
-            }
+        for lane in 0..HALF {
+            total[2 * k].0[lane] = hi[lane];
+            total[2 * k + 1].0[lane] = lo[lane];
         }
+    }
+    for lane in 0..if layout.counts { HALF } else { 0 } {
+        total[2 * MAX_SUMS].0[lane] += total[2 * MAX_SUMS].0[lane + HALF];
     }
 }
 
@@ -628,6 +620,30 @@ unsafe fn fold<T: RowNumber>(layout: Layout, accumulators: *mut Accumulator, use
                     }
                     *total.add(2 * MAX_SUMS) = count;
                 }
+            }
+        }
+    }
+}
+
+#[inline(always)]
+unsafe fn fold_lanes<T: RowNumber>(layout: Layout, accumulators: *mut Accumulator, rows: usize) {
+    for row in 0..rows {
+        let mut total = [Plane::ZERO; SUM_PLANES];
+        // SAFETY: the caller vouches for an accumulator for each row.
+        unsafe { read(layout, T::Extended::PLANES, accumulators.add(row), &mut total) };
+        halve::<T, 8>(layout, &mut total);
+        halve::<T, 4>(layout, &mut total);
+        halve::<T, 2>(layout, &mut total);
+        halve::<T, 1>(layout, &mut total);
+        // SAFETY: the first accumulator is writable, and its lanes are summed already.
+        unsafe {
+            for k in 0..layout.sums {
+                for plane in 0..T::Extended::PLANES {
+                    (*accumulators)[2 * k + plane].0[row] = total[2 * k + plane].0[0];
+                }
+            }
+            if layout.counts {
+                (*accumulators)[2 * MAX_SUMS].0[row] = total[2 * MAX_SUMS].0[0];
             }
         }
     }
@@ -867,6 +883,16 @@ macro_rules! level {
             }
 
             $(#[$feature])?
+            unsafe fn fold_lanes<T: RowNumber>(
+                layout: Layout,
+                accumulators: *mut Accumulator,
+                rows: usize,
+            ) {
+                // SAFETY: see above.
+                unsafe { super::fold_lanes::<T>(layout, accumulators, rows) }
+            }
+
+            $(#[$feature])?
             unsafe fn finish<F: RowFunction, T: RowNumber>(
                 total: *const Accumulator,
                 group: &mut Group<T>,
@@ -911,13 +937,13 @@ macro_rules! level {
                     maximum: maximum::<T, ACROSS>,
                     find: find::<T, ACROSS>,
                     sums: sums::<F, T, ACROSS>,
+                    fold: if ACROSS { fold::<T> } else { fold_lanes::<T> },
                     results: results::<F, T, ACROSS>,
                 }
             }
 
             pub fn row_kernels<F: RowFunction, T: RowNumber>() -> RowKernels<T> {
                 RowKernels {
-                    fold: fold::<T>,
                     finish: finish::<F, T>,
                     along: passes::<F, T, false>(),
                     across: passes::<F, T, true>(),
