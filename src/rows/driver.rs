@@ -110,6 +110,8 @@ const CHUNK: usize = RUN / LANES;
 const CHUNK_ELEMENTS: usize = CHUNK * LANES;
 /// Elements of a group of rows that come one after the other, padded.
 const GROUP_ELEMENTS: usize = 2 * CHUNK_ELEMENTS;
+/// Bytes of each operand of such a group where little is computed, so that it stays in the first cache.
+const GROUP_BYTES: usize = 1 << 13;
 /// The fewest elements a thread takes at a time.
 const GRAIN: usize = 1 << 11;
 /// A row from this length up may be split over threads itself.
@@ -351,10 +353,11 @@ impl<'a, E: Element<T>, T: RowNumber> Job<'a, E, T> {
         let by_rows = by_rows && jacobian.is_none();
         let elements = if by_rows { 1 } else { LANES };
         let blocks = length.div_ceil(elements);
+        let most = if shape.of_output { GROUP_BYTES / size_of::<T>() } else { GROUP_ELEMENTS };
         let group_rows = match by_rows {
             true => LANES,
             false if blocks > CHUNK || jacobian.is_some() => 1,
-            false => (GROUP_ELEMENTS / LANES / blocks.max(1)).min(LANES),
+            false => (most / LANES / blocks.max(1)).clamp(1, LANES),
         };
         let inputs_in_blocks = inputs.map(|operand| operand.is_in_blocks::<E, T>(by_rows));
         let outputs_in_blocks = outputs.map(|operand| operand.is_in_blocks::<E, T>(by_rows));
@@ -671,6 +674,7 @@ impl<'a, E: Element<T>, T: RowNumber> Job<'a, E, T> {
         let ahead = self.inputs[MAX_GRADIENTS].row_stride * rows.count as isize;
         let near = ahead.unsigned_abs() <= AHEAD && rows.first + rows.count < workspace.end;
         parts[0].ahead = if near { ahead } else { 0 };
+        parts[0].near = self.length * size_of::<T>() <= AHEAD && self.at_hand > CHUNK;
     }
 
     /// The parts there are already, or else [`parts`](Self::parts) in the room given.

@@ -159,6 +159,8 @@ pub struct Part<T> {
     pub results: [Blocks<T>; MAX_RESULTS],
     /// Bytes from an operand to what will be read of it next, to be fetched meanwhile.
     pub ahead: isize,
+    /// Whether rows are short enough to be fetched while something else is computed.
+    pub near: bool,
 }
 
 impl<T: RowNumber> Part<T> {
@@ -167,6 +169,7 @@ impl<T: RowNumber> Part<T> {
         operands: [Blocks::NONE; MAX_OPERANDS],
         results: [Blocks::NONE; MAX_RESULTS],
         ahead: 0,
+        near: false,
     };
 
     /// Whole runs from a block on, each like a row.
@@ -190,23 +193,25 @@ impl<T: RowNumber> Part<T> {
         }
     }
 
-    /// Has what comes next fetched while a block is computed: all in the heavier pass, or in both
-    /// where neither is. From x the sums are the heavier one, with their exponentials.
+    /// Has what comes next fetched while a block is computed. From x that is all of the next rows, in
+    /// the sums: with their exponentials they are the heavier pass. From the output the next operands
+    /// come with the results, but y with the sums where these are as heavy, and with the sums also
+    /// comes where the results of this row will be written.
     #[inline(always)]
     fn fetch<F: RowFunction>(&self, block: usize, summing: bool) {
         for line in 0..LANES * size_of::<T>() / 64 {
-            let ahead = self.ahead + 64 * line as isize;
+            let line = 64 * line as isize;
             for k in 0..MAX_OPERANDS {
                 let read = k < F::GRADIENTS || k == MAX_GRADIENTS;
-                let early = k == MAX_GRADIENTS && F::REFERS && size_of::<T>() < 8;
-                let when = !F::OF_OUTPUT || early;
-                if read && when == summing && self.ahead != 0 {
-                    prefetch(self.operands[k].at(block).wrapping_byte_offset(ahead));
+                let early = !F::OF_OUTPUT || F::REFERS && k == MAX_GRADIENTS;
+                if read && early == summing && self.ahead != 0 {
+                    prefetch(self.operands[k].at(block).wrapping_byte_offset(self.ahead + line));
                 }
             }
-            for k in 0..F::RESULTS {
-                if F::OF_OUTPUT != summing && self.ahead != 0 {
-                    prefetch(self.results[k].at(block).wrapping_byte_offset(ahead));
+            for k in 0..if summing { F::RESULTS } else { 0 } {
+                let ahead = if F::OF_OUTPUT { 0 } else { self.ahead };
+                if self.near && (F::OF_OUTPUT || self.ahead != 0) {
+                    prefetch(self.results[k].at(block).wrapping_byte_offset(ahead + line));
                 }
             }
         }
