@@ -11,7 +11,7 @@
 //! after that chunk was read for the last time: an output may be an input. Only a function without
 //! gradients keeps weights in its result, and it does not read x again.
 
-use core::mem::{MaybeUninit, size_of};
+use core::mem::{MaybeUninit, size_of, transmute_copy};
 use std::sync::Mutex;
 
 use half::{bf16, f16};
@@ -165,6 +165,41 @@ unsafe fn copy_short<T: Copy>(from: *const T, to: *mut T, count: usize) {
 /// Four rows as columns.
 #[inline(always)]
 fn transposed<T: Copy>(square: [[T; 4]; 4]) -> [[T; 4]; 4] {
+    #[cfg(target_arch = "x86_64")]
+    {
+        use core::arch::x86_64::{
+            __m128, __m128d, _mm_movehl_ps, _mm_movelh_ps, _mm_unpackhi_pd, _mm_unpackhi_ps,
+            _mm_unpacklo_pd, _mm_unpacklo_ps,
+        };
+        if size_of::<T>() == 4 {
+            // SAFETY: 16 numbers of 4 bytes either way, of which any bits are one.
+            return unsafe {
+                let [a, b, c, d]: [__m128; 4] = transmute_copy(&square);
+                let (first, second) = (_mm_unpacklo_ps(a, b), _mm_unpacklo_ps(c, d));
+                let (third, fourth) = (_mm_unpackhi_ps(a, b), _mm_unpackhi_ps(c, d));
+                transmute_copy(&[
+                    _mm_movelh_ps(first, second),
+                    _mm_movehl_ps(second, first),
+                    _mm_movelh_ps(third, fourth),
+                    _mm_movehl_ps(fourth, third),
+                ])
+            };
+        }
+        if size_of::<T>() == 8 {
+            // SAFETY: 16 numbers of 8 bytes either way, of which any bits are one.
+            return unsafe {
+                let [a, b, c, d]: [[__m128d; 2]; 4] = transmute_copy(&square);
+                let [first, second] = [0, 1].map(|half| {
+                    let (ab, cd) = ((a[half], b[half]), (c[half], d[half]));
+                    [
+                        [_mm_unpacklo_pd(ab.0, ab.1), _mm_unpacklo_pd(cd.0, cd.1)],
+                        [_mm_unpackhi_pd(ab.0, ab.1), _mm_unpackhi_pd(cd.0, cd.1)],
+                    ]
+                });
+                transmute_copy(&[first, second])
+            };
+        }
+    }
     core::array::from_fn(|column| core::array::from_fn(|row| square[row][column]))
 }
 
@@ -1208,28 +1243,28 @@ impl<'a, E: Element<T>, T: RowNumber> Job<'a, E, T> {
                     }
                 }
             } else {
-                // Four rows by four elements are transposed at once where elements are in order.
-                let four = if operand.stride == size_of::<E>() as isize { 4 } else { 1 };
-                let squares = if four == 4 { (end - start) / 4 * 4 } else { 0 };
-                for lane in (0..LANES).step_by(four) {
-                    let from = |row: usize| {
-                        let row = rows.first + (lane + row).min(rows.count - 1);
-                        operand.at(row, start).cast::<E>()
-                    };
-                    for i in (0..squares).step_by(4) {
-                        let square: [[E; 4]; 4] = core::array::from_fn(|row| {
-                            from(row).cast::<[E; 4]>().byte_add(i * size_of::<E>()).read()
-                        });
+                // Four rows by four elements are transposed at once where elements are in order; the
+                // last four may be some of those before again.
+                let elements = end - start;
+                let in_order = operand.stride == size_of::<E>() as isize && elements >= 4;
+                let from = |lane: usize| {
+                    let row = rows.first + lane.min(rows.count - 1);
+                    operand.at(row, start).cast::<E>()
+                };
+                for lane in (0..if in_order { LANES } else { 0 }).step_by(4) {
+                    let from: [_; 4] = core::array::from_fn(|row| from(lane + row));
+                    for i in (0..elements).step_by(4).map(|i| i.min(elements - 4)) {
+                        let square = from.map(|row| row.wrapping_add(i).cast::<[E; 4]>().read());
                         for (k, column) in transposed(square).into_iter().enumerate() {
                             to.add((i + k) * LANES + lane).cast::<[E; 4]>().write(column);
                         }
                     }
-                    for row in 0..four {
-                        let from = from(row).cast::<u8>();
-                        for i in squares..end - start {
-                            let from = from.wrapping_offset(operand.stride * i as isize);
-                            *to.add(i * LANES + lane + row) = *from.cast();
-                        }
+                }
+                for lane in 0..if in_order { 0 } else { LANES } {
+                    let from = from(lane).cast::<u8>();
+                    for i in 0..elements {
+                        let from = from.wrapping_offset(operand.stride * i as isize);
+                        *to.add(i * LANES + lane) = *from.cast();
                     }
                 }
             }
@@ -1293,11 +1328,11 @@ impl<'a, E: Element<T>, T: RowNumber> Job<'a, E, T> {
                     }
                 }
             } else {
-                let in_order = operand.stride == size_of::<E>() as isize;
+                let elements = end - start;
+                let in_order = operand.stride == size_of::<E>() as isize && elements >= 4;
                 let fours = if in_order { rows.count / 4 * 4 } else { 0 };
-                let squares = (end - start) / 4 * 4;
                 for lane in (0..fours).step_by(4) {
-                    for i in (0..squares).step_by(4) {
+                    for i in (0..elements).step_by(4).map(|i| i.min(elements - 4)) {
                         let square: [[E; 4]; 4] = core::array::from_fn(|k| {
                             from.add((i + k) * LANES + lane).cast::<[E; 4]>().read()
                         });
@@ -1307,9 +1342,9 @@ impl<'a, E: Element<T>, T: RowNumber> Job<'a, E, T> {
                         }
                     }
                 }
-                for lane in 0..rows.count {
+                for lane in fours..rows.count {
                     let to = operand.at(rows.first + lane, start);
-                    for i in if lane < fours { squares } else { 0 }..end - start {
+                    for i in 0..elements {
                         let to = to.wrapping_offset(operand.stride * i as isize);
                         *to.cast() = *from.add(i * LANES + lane);
                     }

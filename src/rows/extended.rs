@@ -118,7 +118,7 @@ const MAGIC: f64 = 6_755_399_441_055_744.0;
 
 /// For rows of `f32`.
 ///
-/// Error: relative 2^-33 for `exp`, 2^-50 for a sum of a million.
+/// Error: relative 2^-33 for `exp`, 2^-50 for `ln_1p` and a sum of a million.
 impl Extended<f32> for f64 {
     const PLANES: usize = 1;
     const ZERO: f64 = 0.0;
@@ -194,7 +194,16 @@ impl Extended<f32> for f64 {
     }
     #[inline(always)]
     fn ln_1p(self) -> f64 {
-        Extended::<f64>::ln_1p(Double::from(self)).round()
+        let sum = 1.0 + self;
+        let (fraction, k) = sum.split_exponent();
+        // u = (1 + self) 2^-k - 1: self itself where k = 0, and NaN, which has no exponent.
+        let above = sum >= core::f64::consts::SQRT_2;
+        let u = <f64 as Real>::select(above, fraction - 1.0, self);
+        let z = u / (u + 2.0);
+        let square = z * z;
+        // ln(1 + u) = 2 atanh(z), z = u / (2 + u).
+        let tail = (z * square).mul_add(polynomial(square, ATANH_TAIL), z + z);
+        k.mul_add(core::f64::consts::LN_2, tail)
     }
     #[inline(always)]
     fn without_unit(self) -> f64 {
