@@ -578,14 +578,9 @@ unsafe fn write(layout: Layout, planes: usize, to: *mut Accumulator, from: &Accu
 #[inline(always)]
 fn halve<T: RowNumber, const HALF: usize>(layout: Layout, total: &mut Accumulator) {
     for k in 0..layout.sums {
-        let (mut hi, mut lo) = ([0.0; HALF], [0.0; HALF]);
         for lane in 0..HALF {
             let sum = pair::<T>(total, k, lane).sum(pair::<T>(total, k, lane + HALF));
-            [hi[lane], lo[lane]] = sum.to_planes();
-        }
-        for lane in 0..HALF {
-            total[2 * k].0[lane] = hi[lane];
-            total[2 * k + 1].0[lane] = lo[lane];
+            put::<T>(&mut total[2 * k..], lane, sum);
         }
     }
     for lane in 0..if layout.counts { HALF } else { 0 } {
