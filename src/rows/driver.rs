@@ -11,7 +11,7 @@
 //! after that chunk was read for the last time: an output may be an input. Only a function without
 //! gradients keeps weights in its result, and it does not read x again.
 
-use core::mem::{MaybeUninit, size_of, transmute_copy};
+use core::mem::{MaybeUninit, size_of};
 use std::sync::Mutex;
 
 use half::{bf16, f16};
@@ -171,6 +171,7 @@ fn transposed<T: Copy>(square: [[T; 4]; 4]) -> [[T; 4]; 4] {
             __m128, __m128d, _mm_movehl_ps, _mm_movelh_ps, _mm_unpackhi_pd, _mm_unpackhi_ps,
             _mm_unpacklo_pd, _mm_unpacklo_ps,
         };
+        use core::mem::transmute_copy;
         if size_of::<T>() == 4 {
             // SAFETY: 16 numbers of 4 bytes either way, of which any bits are one.
             return unsafe {

@@ -28,9 +28,11 @@ pub const RUN: usize = 1024;
 /// The most segments of a row.
 pub const SEGMENTS: usize = 64;
 
-/// Elements in a segment of a row of this length: whole runs.
+/// Elements in a segment of a row of this length: whole runs. Of up to [`SEGMENTS`] runs each might be
+/// a segment, or all one: they are added in the same order.
 pub fn segment_length(row: usize) -> usize {
-    row.div_ceil(SEGMENTS * RUN).max(1) * RUN
+    let runs = row.div_ceil(RUN).max(1);
+    RUN * if runs <= SEGMENTS { runs } else { runs.div_ceil(SEGMENTS) }
 }
 
 pub type Lanes<T> = [T; LANES];
