@@ -211,9 +211,13 @@ impl<T: RowNumber> Part<T> {
                 }
             }
             for k in 0..if summing { F::RESULTS } else { 0 } {
-                let ahead = if F::OF_OUTPUT { 0 } else { self.ahead };
-                if self.near && (F::OF_OUTPUT || self.ahead != 0) {
-                    prefetch(self.results[k].at(block).wrapping_byte_offset(ahead + line));
+                if F::OF_OUTPUT {
+                    // Without a branch: of long rows a line that is there already.
+                    let x = self.operands[MAX_GRADIENTS];
+                    let place = if self.near { self.results[k] } else { x };
+                    prefetch(place.at(block).wrapping_byte_offset(line));
+                } else if self.ahead != 0 {
+                    prefetch(self.results[k].at(block).wrapping_byte_offset(self.ahead + line));
                 }
             }
         }
