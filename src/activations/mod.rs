@@ -65,6 +65,7 @@ pub(crate) mod testing {
             let mut operands = good;
             operands[place] = T::NAN;
             let [x, parameters @ ..] = operands;
+            assert!(!A::is_ordinary(x, parameters), "ordinary, operand {place}");
             let Jet { value, derivative, second_derivative } = A::jet(x, parameters);
             assert!(value.is_nan(), "value, operand {place}");
             assert!(derivative.is_nan(), "derivative, operand {place}");
