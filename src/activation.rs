@@ -41,8 +41,8 @@ pub trait Activation: 'static {
     const HAS_ORDINARY: bool = false;
 
     /// Whether [`ordinary_jet`](Self::ordinary_jet) stands for the jet here, in every form made of a
-    /// jet: where nothing underflows, overflows or is negligible, much of the jet is idle. It is false
-    /// for NaN.
+    /// jet: where nothing underflows, overflows or is negligible, much of the jet is idle, and so it is
+    /// at some parameters.
     #[inline(always)]
     fn is_ordinary<T: Number>(_x: T, _parameters: Parameters<T>) -> bool {
         false

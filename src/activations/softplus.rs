@@ -34,6 +34,24 @@ impl Activation for Softplus {
         }
     }
 
+    const HAS_ORDINARY: bool = true;
+
+    #[inline(always)]
+    fn is_ordinary<T: Number>(_x: T, [beta, _]: Parameters<T>) -> bool {
+        beta == T::ONE
+    }
+
+    #[inline(always)]
+    fn ordinary_jet<T: Number>(x: T, _: Parameters<T>) -> Jet<T> {
+        let logistic = Logistic::at(Double::from(-x.abs()));
+        let Logistic { decay, slope, .. } = logistic;
+        Jet {
+            value: ramp_plus(x, log1p_over(decay, None), decay.power),
+            derivative: logistic.sigmoid(x < T::ZERO),
+            second_derivative: slope.round() * T::UNBIAS * decay.power,
+        }
+    }
+
     #[inline(always)]
     fn parameter_derivatives<T: Number>(x: T, [beta, _]: Parameters<T>) -> [T; 2] {
         let t = negative_product(x, beta);
