@@ -25,20 +25,14 @@ pub fn reciprocal_estimate<T: Real>(d: T) -> T {
     step(step(estimate, 2.0000008571740951), 2.0)
 }
 
-/// About `1 / d`, for `d` as in [`reciprocal_estimate`].
-///
-/// Error: relative 2^-20 (`f32`), 2^-28.5 (`f64`), of either sign.
-/// Edges: NaN gives NaN.
-/// Method: the first step of [`reciprocal_estimate`], then another one (`f32`) or one of third order.
+/// [`reciprocal_estimate`] with errors of either sign in float32, which are half as large: 2^-20.
 #[inline(always)]
-pub fn quick_reciprocal<T: Real>(d: T) -> T {
-    let guess = d.reciprocal_guess();
-    let estimate = guess * (-d).mul_add(guess, T::literal(2.0013084747262843));
-    if T::DIGITS == 24 {
-        return estimate * (-d).mul_add(estimate, T::literal(2.0000008571740951));
+pub fn reciprocal_estimate_centred<T: Real>(d: T) -> T {
+    if T::DIGITS == 53 {
+        return reciprocal_estimate(d);
     }
-    let error = (-d).mul_add(estimate, T::ONE);
-    estimate.mul_add(error.mul_add(error, error), estimate)
+    let step = |estimate: T, constant: f64| estimate * (-d).mul_add(estimate, T::literal(constant));
+    step(step(d.reciprocal_guess(), 2.0013084747262843), 2.0000008571740951)
 }
 
 /// `1 / d` as a normalised pair, for `d` as in [`reciprocal_estimate`].
