@@ -135,7 +135,8 @@ impl Activation for Selu {
 /// to 2^964 (`f64`).
 /// Edges: NaN in x or alpha, or `alpha <= 0`, gives NaN in every form; `-alpha` at -inf;
 /// `f(-0.0) = -0.0`; `f''(0) = 1/alpha`, of the left branch.
-/// Method: `u = x/alpha` as a pair, since the exponential turns its error into a relative one.
+/// Method: `u = x/alpha` as a pair, since the exponential turns its error into a relative one. For
+/// `alpha = 1` it is [`Elu`].
 pub struct Celu;
 
 impl Activation for Celu {
@@ -159,6 +160,18 @@ impl Activation for Celu {
             derivative: T::select(valid, derivative, T::NAN),
             second_derivative: T::select(valid, second_derivative, T::NAN),
         }
+    }
+
+    const HAS_ORDINARY: bool = true;
+
+    #[inline(always)]
+    fn is_ordinary<T: Number>(_x: T, [alpha, _]: Parameters<T>) -> bool {
+        alpha == T::ONE
+    }
+
+    #[inline(always)]
+    fn ordinary_jet<T: Number>(x: T, _: Parameters<T>) -> Jet<T> {
+        Elu::jet(x, [T::ONE, T::ZERO])
     }
 
     /// `e^u (1 - u) - 1` for `x <= 0`.
