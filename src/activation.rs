@@ -37,12 +37,18 @@ pub trait Activation: 'static {
 
     fn jet<T: Number>(x: T, parameters: Parameters<T>) -> Jet<T>;
 
+    /// The jet at the default parameters: the same bits, sooner.
+    #[inline(always)]
+    fn jet_at_defaults<T: Number>(x: T) -> Jet<T> {
+        Self::jet(x, Self::DEFAULTS.map(T::literal))
+    }
+
     /// Whether there are `ordinary` operands: see [`is_ordinary`](Self::is_ordinary).
     const HAS_ORDINARY: bool = false;
 
     /// Whether [`ordinary_jet`](Self::ordinary_jet) stands for the jet here, in every form made of a
-    /// jet: where nothing underflows, overflows or is negligible, much of the jet is idle, and so it is
-    /// at some parameters.
+    /// jet: where nothing underflows, overflows or is negligible, much of the jet is idle. A block of
+    /// which not all is ordinary pays for both jets.
     #[inline(always)]
     fn is_ordinary<T: Number>(_x: T, _parameters: Parameters<T>) -> bool {
         false
@@ -110,7 +116,7 @@ impl<A: Activation> Activation for AtDefaults<A> {
 
     #[inline(always)]
     fn jet<T: Number>(x: T, _: Parameters<T>) -> Jet<T> {
-        A::jet(x, A::DEFAULTS.map(T::literal))
+        A::jet_at_defaults(x)
     }
 
     const HAS_ORDINARY: bool = A::HAS_ORDINARY;

@@ -34,15 +34,8 @@ impl Activation for Softplus {
         }
     }
 
-    const HAS_ORDINARY: bool = true;
-
     #[inline(always)]
-    fn is_ordinary<T: Number>(_x: T, [beta, _]: Parameters<T>) -> bool {
-        beta == T::ONE
-    }
-
-    #[inline(always)]
-    fn ordinary_jet<T: Number>(x: T, _: Parameters<T>) -> Jet<T> {
+    fn jet_at_defaults<T: Number>(x: T) -> Jet<T> {
         let logistic = Logistic::at(Double::from(-x.abs()));
         let Logistic { decay, slope, .. } = logistic;
         Jet {
