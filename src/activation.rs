@@ -42,6 +42,29 @@ pub trait Activation: 'static {
 
     fn jet<T: Number>(x: T, parameters: Parameters<T>) -> Jet<T>;
 
+    /// The jet at the default parameters: the same bits, sooner.
+    #[inline(always)]
+    fn jet_at_defaults<T: Number>(x: T) -> Jet<T> {
+        Self::jet(x, Self::DEFAULTS.map(T::literal))
+    }
+
+    /// Whether there are `ordinary` operands: see [`is_ordinary`](Self::is_ordinary).
+    const HAS_ORDINARY: bool = false;
+
+    /// Whether [`ordinary_jet`](Self::ordinary_jet) stands for the jet here, in every form made of a
+    /// jet: where nothing underflows, overflows or is negligible, much of the jet is idle. A block of
+    /// which not all is ordinary pays for both jets.
+    #[inline(always)]
+    fn is_ordinary<T: Number>(_x: T, _parameters: Parameters<T>) -> bool {
+        false
+    }
+
+    /// The jet at ordinary operands, sooner.
+    #[inline(always)]
+    fn ordinary_jet<T: Number>(x: T, parameters: Parameters<T>) -> Jet<T> {
+        Self::jet(x, parameters)
+    }
+
     /// The jet times a factor, for an activation without parameters: where the jet is too small for
     /// the working precision, its product with a large factor need not be.
     #[inline(always)]
@@ -99,7 +122,29 @@ impl<A: Activation> Activation for AtDefaults<A> {
 
     #[inline(always)]
     fn jet<T: Number>(x: T, _: Parameters<T>) -> Jet<T> {
-        A::jet(x, A::DEFAULTS.map(T::literal))
+        A::jet_at_defaults(x)
+    }
+
+    const HAS_ORDINARY: bool = A::HAS_ORDINARY;
+
+    #[inline(always)]
+    fn is_ordinary<T: Number>(x: T, _: Parameters<T>) -> bool {
+        A::is_ordinary(x, A::DEFAULTS.map(T::literal))
+    }
+
+    #[inline(always)]
+    fn ordinary_jet<T: Number>(x: T, _: Parameters<T>) -> Jet<T> {
+        A::ordinary_jet(x, A::DEFAULTS.map(T::literal))
+    }
+}
+
+/// The activation `A` at ordinary operands.
+struct Ordinary<A>(PhantomData<A>);
+
+impl<A: Activation> Activation for Ordinary<A> {
+    #[inline(always)]
+    fn jet<T: Number>(x: T, parameters: Parameters<T>) -> Jet<T> {
+        A::ordinary_jet(x, parameters)
     }
 }
 
@@ -113,6 +158,8 @@ pub trait Form: 'static {
     const SUFFIX: &'static str;
     /// Whether float32 operands are computed in float32 where the activation allows it.
     const NATIVE: bool;
+    /// Whether the results are made of a jet.
+    const OF_JET: bool;
 
     /// `inputs` holds the gradients, then x (or y), then the parameters.
     fn apply<A: Activation, T: Number>(inputs: [T; MAX_INPUTS]) -> [T; MAX_OUTPUTS];
@@ -132,6 +179,18 @@ impl<A: Activation, F: Form> ElementFunction for Projection<A, F> {
     #[inline(always)]
     fn apply<T: Number>(inputs: [T; MAX_INPUTS]) -> [T; MAX_OUTPUTS] {
         F::apply::<A, T>(inputs)
+    }
+
+    const HAS_PLAIN: bool = A::HAS_ORDINARY && F::OF_JET;
+
+    #[inline(always)]
+    fn is_plain<T: Number>(inputs: [T; MAX_INPUTS]) -> bool {
+        A::is_ordinary(inputs[F::GRADIENTS], parameters_of::<F, T>(inputs))
+    }
+
+    #[inline(always)]
+    fn plain<T: Number>(inputs: [T; MAX_INPUTS]) -> [T; MAX_OUTPUTS] {
+        F::apply::<Ordinary<A>, T>(inputs)
     }
 }
 
@@ -163,7 +222,8 @@ fn parameters_of<F: Form, T: Number>(inputs: [T; MAX_INPUTS]) -> Parameters<T> {
 }
 
 macro_rules! forms {
-    ($($(#[$doc:meta])* $name:ident $suffix:literal, $native:literal: $gradients:literal -> $outputs:literal,
+    ($($(#[$doc:meta])* $name:ident $suffix:literal, $native:literal, $of_jet:literal:
+       $gradients:literal -> $outputs:literal,
        |$inputs:ident: $A:ident, $T:ident| $result:expr;)*) => {$(
         $(#[$doc])*
         pub struct $name;
@@ -172,6 +232,7 @@ macro_rules! forms {
             const OUTPUTS: usize = $outputs;
             const SUFFIX: &'static str = $suffix;
             const NATIVE: bool = $native;
+            const OF_JET: bool = $of_jet;
             #[inline(always)]
             fn apply<$A: Activation, $T: Number>($inputs: [$T; MAX_INPUTS]) -> [$T; MAX_OUTPUTS] {
                 $result
@@ -185,40 +246,40 @@ macro_rules! forms {
 
 forms! {
     /// `f(x)`
-    Value "", true: 0 -> 1, |inputs: A, T| [jet_at::<A, Self, T>(inputs).value, T::ZERO, T::ZERO];
+    Value "", true, true: 0 -> 1, |inputs: A, T| [jet_at::<A, Self, T>(inputs).value, T::ZERO, T::ZERO];
     /// `f'(x)`
-    Derivative "derivative", true: 0 -> 1, |inputs: A, T| [jet_at::<A, Self, T>(inputs).derivative, T::ZERO, T::ZERO];
+    Derivative "derivative", true, true: 0 -> 1, |inputs: A, T| [jet_at::<A, Self, T>(inputs).derivative, T::ZERO, T::ZERO];
     /// `f''(x)`
-    SecondDerivative "second_derivative", false: 0 -> 1,
+    SecondDerivative "second_derivative", false, true: 0 -> 1,
         |inputs: A, T| [jet_at::<A, Self, T>(inputs).second_derivative, T::ZERO, T::ZERO];
     /// `(f(x), f'(x))`
-    ValueAndDerivative "value_and_derivative", true: 0 -> 2, |inputs: A, T| {
+    ValueAndDerivative "value_and_derivative", true, true: 0 -> 2, |inputs: A, T| {
         let jet = jet_at::<A, Self, T>(inputs);
         [jet.value, jet.derivative, T::ZERO]
     };
     /// `grad f'(x)`
-    Backward "backward", true: 1 -> 1,
+    Backward "backward", true, true: 1 -> 1,
         |inputs: A, T| [inputs[0] * jet_at::<A, Self, T>(inputs).derivative, T::ZERO, T::ZERO];
     /// `(gg f'(x), gg grad f''(x))`
-    DoubleBackward "double_backward", false: 2 -> 2, |inputs: A, T| {
+    DoubleBackward "double_backward", false, true: 2 -> 2, |inputs: A, T| {
         let jet = jet_at::<A, Self, T>(inputs);
         [inputs[0] * jet.derivative, (inputs[0] * inputs[1]) * jet.second_derivative, T::ZERO]
     };
     /// `f'(x)` from `y = f(x)`
-    DerivativeFromOutput "derivative_from_output", true: 0 -> 1, |inputs: A, T| {
+    DerivativeFromOutput "derivative_from_output", true, false: 0 -> 1, |inputs: A, T| {
         [A::derivative_from_output(inputs[0], parameters_of::<Self, T>(inputs)), T::ZERO, T::ZERO]
     };
     /// `grad f'(x)` from `y = f(x)`
-    BackwardFromOutput "backward_from_output", true: 1 -> 1, |inputs: A, T| {
+    BackwardFromOutput "backward_from_output", true, false: 1 -> 1, |inputs: A, T| {
         let derivative = A::derivative_from_output(inputs[1], parameters_of::<Self, T>(inputs));
         [inputs[0] * derivative, T::ZERO, T::ZERO]
     };
     /// `df/dp` of the first parameter
-    FirstParameterDerivative "parameter_derivative", false: 0 -> 1, |inputs: A, T| {
+    FirstParameterDerivative "parameter_derivative", false, false: 0 -> 1, |inputs: A, T| {
         [A::parameter_derivatives(inputs[0], parameters_of::<Self, T>(inputs))[0], T::ZERO, T::ZERO]
     };
     /// `df/dp` of the second parameter
-    SecondParameterDerivative "parameter_derivative", false: 0 -> 1, |inputs: A, T| {
+    SecondParameterDerivative "parameter_derivative", false, false: 0 -> 1, |inputs: A, T| {
         [A::parameter_derivatives(inputs[0], parameters_of::<Self, T>(inputs))[1], T::ZERO, T::ZERO]
     };
 }

@@ -3,19 +3,40 @@
 use super::unless_nan;
 use crate::activation::{Activation, Jet, Parameters};
 use crate::math::Number;
-use crate::math::double::{Double, fast_two_sum};
+use crate::math::double::{Double, fast_two_sum, polynomial_by_pairs};
 use crate::math::wide::{Wide, celu_slope};
 
 /// `exp(x) = e^x`, its own derivative.
 ///
-/// Error: at most 0.6 ulp, 1 ulp in the subnormals.
+/// Error: at most 0.75 ulp, 1 ulp in the subnormals.
 /// Edges: NaN gives NaN; 0 at -inf; overflows to inf.
+/// Method: in general [`Wide`]; where neither end is near, `x = k ln 2 + u` in the working precision.
 pub struct Exp;
 
 impl Activation for Exp {
     #[inline(always)]
     fn jet<T: Number>(x: T, _: Parameters<T>) -> Jet<T> {
         let exp = Wide::of_any(x).round();
+        Jet { value: exp, derivative: exp, second_derivative: exp }
+    }
+
+    const HAS_ORDINARY: bool = true;
+
+    #[inline(always)]
+    fn is_ordinary<T: Number>(x: T, _: Parameters<T>) -> bool {
+        x.abs() < -T::WIDE_SPLIT
+    }
+
+    #[inline(always)]
+    fn ordinary_jet<T: Number>(x: T, _: Parameters<T>) -> Jet<T> {
+        let (k, power) = x.times_rounded_with_power(T::LOG2_E, 0);
+        // Its rounding is a quarter of an ulp of the result, no more.
+        let u = (-k).mul_add(T::LN2_LO, (-k).mul_add(T::LN2_HI, x));
+        let square = u * u;
+        let tail = polynomial_by_pairs(u, square, T::EXP_TAIL, T::ONE);
+        let sum = T::ONE + u;
+        let rest = square.mul_add(tail, u - (sum - T::ONE));
+        let exp = (sum + rest) * power;
         Jet { value: exp, derivative: exp, second_derivative: exp }
     }
 
@@ -114,7 +135,8 @@ impl Activation for Selu {
 /// to 2^964 (`f64`).
 /// Edges: NaN in x or alpha, or `alpha <= 0`, gives NaN in every form; `-alpha` at -inf;
 /// `f(-0.0) = -0.0`; `f''(0) = 1/alpha`, of the left branch.
-/// Method: `u = x/alpha` as a pair, since the exponential turns its error into a relative one.
+/// Method: `u = x/alpha` as a pair, since the exponential turns its error into a relative one. For
+/// `alpha = 1` it is [`Elu`].
 pub struct Celu;
 
 impl Activation for Celu {
@@ -138,6 +160,11 @@ impl Activation for Celu {
             derivative: T::select(valid, derivative, T::NAN),
             second_derivative: T::select(valid, second_derivative, T::NAN),
         }
+    }
+
+    #[inline(always)]
+    fn jet_at_defaults<T: Number>(x: T) -> Jet<T> {
+        Elu::jet(x, [T::ONE, T::ZERO])
     }
 
     /// `e^u (1 - u) - 1` for `x <= 0`.

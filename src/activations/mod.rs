@@ -65,6 +65,10 @@ pub(crate) mod testing {
             let mut operands = good;
             operands[place] = T::NAN;
             let [x, parameters @ ..] = operands;
+            if A::is_ordinary(x, parameters) {
+                let Jet { value, derivative, second_derivative } = A::ordinary_jet(x, parameters);
+                assert!(value.is_nan() && derivative.is_nan() && second_derivative.is_nan());
+            }
             let Jet { value, derivative, second_derivative } = A::jet(x, parameters);
             assert!(value.is_nan(), "value, operand {place}");
             assert!(derivative.is_nan(), "derivative, operand {place}");

@@ -177,7 +177,8 @@ impl Activation for GeluSigmoid {
 /// most 2 ulp.
 /// Edges: NaN in x or beta gives NaN; `x/2` for `beta = 0`; at the infinities as [`Silu`] for
 /// `beta > 0`, mirrored for `beta < 0`.
-/// Method: as [`Silu`], at `beta x`, a pair; `swish(x, -beta) = -swish(-x, beta)`.
+/// Method: as [`Silu`], at `beta x`, a pair; `swish(x, -beta) = -swish(-x, beta)`. For `beta = 1` it
+/// is [`Silu`].
 /// Source: P. Ramachandran, B. Zoph, Q. V. Le, "Searching for activation functions", 2017.
 pub struct Swish;
 
@@ -202,6 +203,18 @@ impl Activation for Swish {
             derivative: s.derivative(x),
             second_derivative: s.second_derivative(beta) * mirror,
         }
+    }
+
+    const HAS_ORDINARY: bool = true;
+
+    #[inline(always)]
+    fn is_ordinary<T: Number>(_x: T, [beta, _]: Parameters<T>) -> bool {
+        beta == T::ONE
+    }
+
+    #[inline(always)]
+    fn ordinary_jet<T: Number>(x: T, parameters: Parameters<T>) -> Jet<T> {
+        Silu::jet(x, parameters)
     }
 
     /// `df/dbeta = x^2 sigma'(beta x)`.

@@ -3,9 +3,9 @@
 use crate::activation::{Activation, Jet, Parameters};
 use crate::activations::sigmoid::{Logistic, Tanh};
 use crate::math::Number;
-use crate::math::double::{Double, fast_two_sum, polynomial, two_product};
-use crate::math::exp::exp_decay;
+use crate::math::double::{Double, fast_two_sum, two_product};
 use crate::math::expm1::expm1_pair;
+use crate::math::hyperbolic::Hyperbolic;
 use crate::math::log::log1p_over;
 
 /// `softplus(x) = log(1 + e^(beta x)) / beta`, for `beta > 0`.
@@ -31,6 +31,17 @@ impl Activation for Softplus {
             value: ramp_plus(x, log1p_over(decay, Some(beta)), decay.power),
             derivative: logistic.sigmoid(x < T::ZERO),
             second_derivative: slope.times(beta).round() * T::UNBIAS * decay.power,
+        }
+    }
+
+    #[inline(always)]
+    fn jet_at_defaults<T: Number>(x: T) -> Jet<T> {
+        let logistic = Logistic::at(Double::from(-x.abs()));
+        let Logistic { decay, slope, .. } = logistic;
+        Jet {
+            value: ramp_plus(x, log1p_over(decay, None), decay.power),
+            derivative: logistic.sigmoid(x < T::ZERO),
+            second_derivative: slope.round() * T::UNBIAS * decay.power,
         }
     }
 
@@ -81,32 +92,35 @@ impl Activation for LogSigmoid {
 ///
 /// Error: value and derivative at most 1 ulp, second derivative at most 2 ulp.
 /// Edges: NaN gives NaN; inf at the infinities, with derivatives -1 and 1.
-/// Method: `|x| - log 2 + log(1+e)` with `e = exp(-2|x|)`; below 1/2, where that cancels, an even
-/// polynomial. The derivatives are `tanh` and `tanh'`.
+/// Method: `|x| - log 2 + log(1+e)` with `e = exp(-2|x|)` and a polynomial for the logarithm; below 0.9,
+/// where that cancels, an even polynomial. The derivatives are `tanh` and `tanh'`.
 pub struct LogCosh;
 
 impl Activation for LogCosh {
     #[inline(always)]
     fn jet<T: Number>(x: T, parameters: Parameters<T>) -> Jet<T> {
-        let magnitude = x.abs();
-        let e = exp_decay(Double::from(-(T::TWO * magnitude)));
-        let log = log1p_over(e, None).scale(e.power * T::UNBIAS);
-        // log(1+e) < 1/3 above 1/2, and the sum below stays positive: both are in order.
-        let offset = fast_two_sum(-T::LN2_HI, log.hi);
-        let sum = fast_two_sum(magnitude, offset.hi);
-        let rest = sum.lo + (offset.lo + (log.lo - T::LN2_LO));
-        // At infinity rest is NaN.
-        let far = T::select(magnitude < T::INFINITY, sum.hi + rest, sum.hi);
+        let hyperbolic = Hyperbolic::at(x);
+        let Hyperbolic { magnitude, decay, power, growth, square, .. } = hyperbolic;
+        // The power of two in e is taken to log 2: exact, or by far too small to count.
+        let offset = power - T::LN2_HI;
+        let hi = magnitude + offset;
+        let dropped = (magnitude - hi) + offset;
+        // It is NaN at infinity, else less than 1.
+        let dropped = T::select(dropped < T::ONE, dropped, T::ONE);
+        let rest = (decay * decay) * hyperbolic.far(T::LOG_COSH_FAR);
+        let far = hi + (dropped + (power.mul_add(growth, rest) - T::LN2_LO));
 
         // Half of x comes first: x^2 may be subnormal.
-        let leading = two_product(magnitude, T::HALF * magnitude);
-        let square = magnitude * magnitude;
-        let quartic = (square * square) * polynomial(square, T::LOG_COSH_TAIL);
-        let near = leading.hi + (leading.lo + quartic);
+        let leading = two_product(T::HALF * magnitude, magnitude);
+        let ratio = hyperbolic.near_times_square(T::LOG_COSH_NEAR);
+        let four = T::TWO + T::TWO;
+        // With y = x^2/2, 2y + 4y ratio is the sum: so often counts the tail of y.
+        let tail = leading.lo * four.mul_add(ratio, T::ONE);
+        let near = leading.hi + square.mul_add(ratio, tail);
 
         let tanh = Tanh::jet(x, parameters);
         Jet {
-            value: T::select(magnitude < T::HALF, near, far),
+            value: T::select(magnitude < T::literal(0.9), near, far),
             derivative: tanh.value,
             second_derivative: tanh.derivative,
         }

@@ -8,20 +8,14 @@ use super::real::Real;
 pub trait LogConstants: Real {
     /// `q` with `atanh(s) = s + s^3 q(s^2)` on `|s| <= 1/3`.
     const ATANH_TAIL: &'static [Self];
-    /// `q` with `log(cosh(x)) = x^2/2 + x^4 q(x^2)` on `|x| <= 1/2`.
-    const LOG_COSH_TAIL: &'static [Self];
 }
 
 // tools/coefficients/atanh.sollya; relative error of s + s^3 q(s^2): 2^-31.6.
-// tools/coefficients/log_cosh.sollya; relative error of x^2/2 + x^4 q(x^2): 2^-31.3.
 impl LogConstants for f32 {
     const ATANH_TAIL: &'static [f32] = &[0.33333334, 0.1999977, 0.1429898, 0.10818908, 0.117521614];
-    const LOG_COSH_TAIL: &'static [f32] =
-        &[-0.083333336, 0.022222297, -0.006745705, 0.002169657, -0.0006200823];
 }
 
 // tools/coefficients/atanh.sollya; relative error of s + s^3 q(s^2): 2^-61.9.
-// tools/coefficients/log_cosh.sollya; relative error of x^2/2 + x^4 q(x^2): 2^-60.0.
 impl LogConstants for f64 {
     const ATANH_TAIL: &'static [f64] = &[
         0.3333333333333333,
@@ -35,18 +29,6 @@ impl LogConstants for f64 {
         0.05375689734552679,
         0.03932611399833789,
         0.07497252625845356,
-    ];
-    const LOG_COSH_TAIL: &'static [f64] = &[
-        -0.08333333333333333,
-        0.022222222222220082,
-        -0.006746031745789052,
-        0.0021869488419991325,
-        -0.0007386026688276375,
-        0.00025657627954655724,
-        -9.095066606045458e-05,
-        3.255710474134794e-05,
-        -1.1174212534525588e-05,
-        2.8064690107565365e-06,
     ];
 }
 

@@ -5,6 +5,7 @@ pub mod erf;
 pub mod exp;
 pub mod expm1;
 pub mod gate;
+pub mod hyperbolic;
 pub mod log;
 pub mod mills;
 pub mod quotient;
@@ -19,6 +20,7 @@ pub trait Number:
     + erf::ErfConstants
     + exp::ExpConstants
     + gate::GateConstants
+    + hyperbolic::HyperbolicConstants
     + log::LogConstants
     + mills::MillsConstants
     + tanh::TanhConstants
