@@ -546,15 +546,21 @@ unsafe fn run_blocks<F: ElementFunction, T: Number, const BLOCK: usize, const FI
                 results[k][lane] = values[k];
             }
         };
-        let mut all_plain = F::HAS_PLAIN;
+        let (mut all_plain, mut any_plain) = (F::HAS_PLAIN, false);
         if F::HAS_PLAIN {
             for lane in 0..BLOCK {
-                all_plain &= F::is_plain(point(lane));
+                let is_plain = F::is_plain(point(lane));
+                all_plain &= is_plain;
+                any_plain |= is_plain;
             }
         }
         if all_plain {
             for lane in 0..BLOCK {
                 put(lane, F::plain(point(lane)));
+            }
+        } else if !any_plain {
+            for lane in 0..BLOCK {
+                put(lane, F::apply(point(lane)));
             }
         } else {
             // Which lanes share a block must not matter: each is asked by itself.

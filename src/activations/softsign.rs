@@ -171,7 +171,12 @@ impl<T: Number> Hyperbola<T> {
         // v - x is v where x < 0, and what is left of F has no term that is large beside v^2.
         let rest = (base - x).mul_add(v, -T::ONE);
         let f = v.mul_add(v - base, rest);
-        (-self.slope).mul_add(f, v)
+        let slope = if T::DIGITS == 24 {
+            self.slope * (-(self.root + self.root)).mul_add(self.slope, T::TWO)
+        } else {
+            self.slope
+        };
+        (-slope).mul_add(f, v)
     }
 
     /// The derivative, rounded.

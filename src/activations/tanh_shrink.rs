@@ -5,7 +5,6 @@ use crate::activations::sigmoid::{Logistic, Tanh};
 use crate::math::Number;
 use crate::math::double::{Double, fast_two_sum, polynomial, two_product};
 use crate::math::exp::exp_decay;
-use crate::math::hyperbolic::Hyperbolic;
 use crate::math::quotient::quotient;
 use crate::math::tanh::tanh_pair;
 
@@ -60,34 +59,30 @@ fn tanh_shrink<T: Number>(x: T) -> T {
 /// Error: value and derivative at most 1 ulp, second derivative at most 2 ulp.
 /// Edges: NaN gives NaN; inf at the infinities, with derivatives -1 and 1 and second derivatives
 /// -0.0; `f'(-0.0) = -0.0`.
-/// Method: value from `tanh(x)` as a pair. Derivative `1 + 2w (2|x| - 1 - 2|x| w)` with `w = e/(1+e)`,
-/// `e = exp(-2|x|)` and a polynomial for `1/(1+e)`; below 0.6, where that cancels, an odd polynomial. With
-/// `t = tanh(x)` and `s = tanh'(x)` as pairs, second derivative `2 s (1 - x t)`; next to the zeros of
-/// `1 - x t` at `+-z` a polynomial in `|x| - z`.
+/// Method: with `t = tanh(x)` and `s = tanh'(x)` as pairs: derivative `t + x s`, second derivative
+/// `2 s (1 - x t)`. Next to the zeros of `1 - x t` at `+-z` a polynomial in `|x| - z`.
 pub struct Lisht;
 
 impl Activation for Lisht {
     #[inline(always)]
     fn jet<T: Number>(x: T, _: Parameters<T>) -> Jet<T> {
-        let hyperbolic = Hyperbolic::at(x);
-        let Hyperbolic { magnitude, twice, decay: e, .. } = hyperbolic;
-        // e/(1+e) = e - e^2/(1+e)
-        let part = (-(e * e)).mul_add(hyperbolic.far(T::LISHT_FAR), e);
-        let bracket = (-twice).mul_add(part, twice - T::ONE);
-        let far = (part + part).mul_add(bracket, T::ONE);
-        let ratio = hyperbolic.near_times_square(T::LISHT_NEAR);
-        let near = magnitude.mul_add(ratio, twice);
-        let derivative = T::select(magnitude < T::literal(0.6), near, far);
-
+        let magnitude = x.abs();
         let tanh = tanh_pair(magnitude);
         let Logistic { decay, slope, .. } = Logistic::at(Double::from(-(T::TWO * magnitude)));
+        let power = decay.power * T::UNBIAS;
         // What x multiplies vanishes long before the limit.
         let limited = magnitude.at_most(T::literal(1024.0));
+
+        let product = tanh.hi.mul_add(magnitude, tanh.lo * magnitude);
+        let four = T::TWO + T::TWO;
+        // x s <= t, since x <= sinh(x) cosh(x).
+        let slope_part = slope.scale(four * power).times(limited);
+        let derivative = tanh.plus_smaller(slope_part).round();
         // Eight times the slope before the product: it may be subnormal.
-        let bend = one_minus_product(limited, tanh).multiply_round(slope.scale(T::literal(8.0)));
+        let bend = one_minus_product(limited, tanh).multiply_round(slope.scale(four + four));
         Jet {
             // tanh(64) is 1 to twice the working precision.
-            value: T::select(magnitude < T::literal(64.0), tanh.times_round(magnitude), magnitude),
+            value: T::select(magnitude < T::literal(64.0), product, magnitude),
             derivative: derivative.copysign(x),
             second_derivative: bend * decay.power * T::UNBIAS,
         }

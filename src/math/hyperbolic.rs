@@ -1,28 +1,20 @@
-//! What functions made of tanh have in common: polynomials near zero, and polynomials of
-//! `e = exp(-2|x|)` far from it, so that none needs a division.
+//! What a function made of tanh needs to do without a division: a polynomial near zero, and one of
+//! `e = exp(-2|x|)` far from it.
 
 use super::double::polynomial_by_pairs;
 use super::gate::GateConstants;
 
 /// Constants of the hyperbolic functions, one set for each working precision.
 pub trait HyperbolicConstants: GateConstants {
-    /// `q` with `(x tanh(x))' = 2 x + x^3 q(x^2)` on `|x| <= 0.6`.
-    const LISHT_NEAR: &'static [Self];
-    /// `1/(1 + e)` for `0 <= e <= exp(-1.2)`.
-    const LISHT_FAR: &'static [Self];
     /// `q` with `log(cosh(x)) = x^2/2 + x^4 q(x^2)` on `|x| <= 0.9`.
     const LOG_COSH_NEAR: &'static [Self];
     /// `q` with `log(1 + e) = e + e^2 q(e)` for `0 <= e <= exp(-1.8)`.
     const LOG_COSH_FAR: &'static [Self];
 }
 
-// tools/coefficients/hyperbolic.sollya; relative errors of what is near, absolute ones of what is far,
-// in this order: 2^-27.8, 2^-28.3, 2^-29.9, 2^-28.0.
+// tools/coefficients/hyperbolic.sollya; the relative error of what is near, and the absolute one of
+// what is far: 2^-29.9, 2^-28.0.
 impl HyperbolicConstants for f32 {
-    const LISHT_NEAR: &'static [f32] =
-        &[-1.3333334, 0.8000001, -0.43169466, 0.2177824, -0.10031958, 0.03225789];
-    const LISHT_FAR: &'static [f32] =
-        &[1.0, -0.99999774, 0.99984896, -0.996603, 0.9641232, -0.80014867, 0.39360014];
     const LOG_COSH_NEAR: &'static [f32] = &[
         -0.083333336,
         0.022222279,
@@ -36,40 +28,8 @@ impl HyperbolicConstants for f32 {
         &[-0.49999997, 0.33332565, -0.24963234, 0.19360714, -0.11918141];
 }
 
-// The same;
-// in this order: 2^-61.3, 2^-55.8, 2^-58.3, 2^-57.1.
+// The same: 2^-58.3, 2^-57.1.
 impl HyperbolicConstants for f64 {
-    const LISHT_NEAR: &'static [f64] = &[
-        -1.3333333333333333,
-        0.7999999999999776,
-        -0.4317460317440171,
-        0.21869488527681505,
-        -0.10635882434352152,
-        0.05028976250655286,
-        -0.023293053408293806,
-        0.010618474984729846,
-        -0.004772967876672793,
-        0.0020999680068334785,
-        -0.0008677795491827717,
-        0.00029551944304427965,
-        -5.874604453686738e-05,
-    ];
-    const LISHT_FAR: &'static [f64] = &[
-        1.0,
-        -0.9999999999999543,
-        0.999999999987922,
-        -0.9999999988770912,
-        0.9999999471712241,
-        -0.9999985275371465,
-        0.9999734910638686,
-        -0.9996754072905276,
-        0.9972114551176099,
-        -0.9829036555826137,
-        0.9247271466050937,
-        -0.7625486893880831,
-        0.4672807402803357,
-        -0.15106299850797258,
-    ];
     const LOG_COSH_NEAR: &'static [f64] = &[
         -0.08333333333333333,
         0.022222222222220967,
