@@ -117,8 +117,8 @@ def settle() -> None:
 def _others_run() -> bool:
     """Whether another thread runs or wants to, by what Linux says; elsewhere a thread's time tells.
 
-    The time of a thread that runs on another core is brought up to date at ticks of the clock, up to
-    10 milliseconds apart.
+    The time of a thread that runs on another core is brought up to date at ticks of the clock, up
+    to 10 milliseconds apart.
     """
     if not _TASKS.is_dir():
         before = time.process_time()
@@ -128,6 +128,7 @@ def _others_run() -> bool:
     for task in _TASKS.iterdir():
         with contextlib.suppress(OSError):  # it has ended
             # The state follows the name, which is in parentheses.
-            if task.name != own and (task / "stat").read_text().rpartition(")")[2].split()[0] == "R":
+            state = (task / "stat").read_text().rpartition(")")[2].split()[0]
+            if state == "R" and task.name != own:
                 return True
     return False

@@ -35,9 +35,9 @@ def set_num_threads(count: int) -> None:
     Only calls large enough to gain from it are split: the first piece of a call is timed, which
     tells how long the rest would take. Results have the same bits for every number.
 
-    Threads are started when a call first has use for them. They sleep between calls, but for a fifth
-    of a millisecond after one, in which they watch for the next and yield the core to others. A
-    forked process starts its own.
+    Threads are started when a call first has use for them. They sleep between calls, but for a
+    fifth of a millisecond after one, in which they watch for the next and yield the core to others.
+    A forked process starts its own.
 
     Parameters
     ----------
