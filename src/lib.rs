@@ -19,13 +19,16 @@
 //! | `documentation` | the docstrings of the ufuncs (feature `python`) |
 //! | `ufunc` | the NumPy C API: loops, registration, type resolution (feature `python`) |
 //! | `row_ufunc` | the same for functions of rows (feature `python`) |
-//! | `form` | calls of forms with parameters (feature `python`) |
+//! | `direct` | calls on plain arrays, past NumPy (feature `python`) |
+//! | `form` | the same with parameters (feature `python`) |
+//! | `callable` | objects that are called as fast as functions (feature `python`) |
 //! | `python` | the extension module `actgrad._core` (feature `python`) |
 //!
 //! Invariants: kernels are generic over `f32` and `f64`, branch-free, and cannot panic, allocate or
 //! touch Python. A result depends on the input's bits alone: not on its position, stride, thread or
 //! instruction set. `unsafe` appears in `simd`, `operands`, `float_status`, `helpers`, `rows::kernels`,
-//! `rows::driver`, `ufunc`, `row_ufunc`, and where `documentation` and `python` compute one element.
+//! `rows::driver`, `ufunc`, `row_ufunc`, `direct`, `form`, `callable`, and where `documentation` and
+//! `python` compute one element.
 
 #![deny(unsafe_code)]
 
@@ -62,7 +65,16 @@ mod row_ufunc;
 mod ufunc;
 
 #[cfg(feature = "python")]
+#[allow(unsafe_code, reason = "is called by Python and NumPy with borrowed objects")]
+mod direct;
+
+#[cfg(feature = "python")]
+#[allow(unsafe_code, reason = "reads the arguments of direct calls")]
 mod form;
+
+#[cfg(feature = "python")]
+#[allow(unsafe_code, reason = "defines classes with the C API of Python")]
+mod callable;
 
 #[cfg(feature = "python")]
 #[allow(unsafe_code, reason = "the fast path of `derivatives` calls a kernel")]

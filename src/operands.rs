@@ -57,7 +57,7 @@ impl Operand {
     }
 
     /// The first and one past the last address of `count` elements.
-    fn span(self, count: usize, item_size: usize) -> (usize, usize) {
+    pub(crate) fn span(self, count: usize, item_size: usize) -> (usize, usize) {
         let (first, last) = (self.pointer as usize, self.at(count - 1) as usize);
         (first.min(last), first.max(last) + item_size)
     }
@@ -65,7 +65,7 @@ impl Operand {
 
 /// How the elements of a call may be grouped without changing what it computes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Grouping {
+pub(crate) enum Grouping {
     /// Any order: every output is apart from every input, or is one.
     Independent,
     /// Chunks in order: an output trails an input, so each chunk must be read before it is written.
@@ -74,7 +74,13 @@ enum Grouping {
     Single,
 }
 
-fn grouping(inputs: &[Operand], outputs: &[Operand], count: usize, item_size: usize) -> Grouping {
+/// How the elements of a call with these operands may be grouped.
+pub(crate) fn grouping(
+    inputs: &[Operand],
+    outputs: &[Operand],
+    count: usize,
+    item_size: usize,
+) -> Grouping {
     let mut result = Grouping::Independent;
     for output in outputs {
         let (start, end) = output.span(count, item_size);

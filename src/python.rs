@@ -12,10 +12,11 @@ use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
 use pyo3::types::{PyDict, PyFloat, PyList};
 
+use crate::callable::{callable_class, set_target};
 use crate::catalogue::{CATALOGUE, FromOutput, Range, kernels};
 use crate::documentation::{docstring, gated_docstring, row_docstring};
 use crate::float_status::FloatStatus;
-use crate::form::{QuickForm, QuickGatedForm};
+use crate::form::DirectForm;
 use crate::founding::{Derivatives, RoundDecimal, RoundedDerivatives};
 use crate::gated::GATED;
 use crate::operands::Kernels;
@@ -348,8 +349,7 @@ fn _core(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add("ufuncs", ufuncs)?;
     module.add("ufuncs_at_defaults", create_ufuncs_at_defaults(py, level)?)?;
     module.add("catalogue", catalogue(py)?)?;
-    module.add_class::<QuickForm>()?;
-    module.add_class::<QuickGatedForm>()?;
+    module.add_class::<DirectForm>()?;
     module.add("__version__", env!("CARGO_PKG_VERSION"))?;
     for function in [
         wrap_pyfunction!(simd_level, module)?,
@@ -357,6 +357,8 @@ fn _core(module: &Bound<'_, PyModule>) -> PyResult<()> {
         wrap_pyfunction!(get_num_threads, module)?,
         wrap_pyfunction!(set_num_threads, module)?,
         wrap_pyfunction!(derivatives, module)?,
+        wrap_pyfunction!(callable_class, module)?,
+        wrap_pyfunction!(set_target, module)?,
         wrap_pyfunction!(register_bfloat16, module)?,
         wrap_pyfunction!(compute_broadcast, module)?,
     ] {

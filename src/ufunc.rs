@@ -17,6 +17,7 @@ use pyo3::exceptions::PyTypeError;
 use pyo3::prelude::*;
 use pyo3::types::PyString;
 
+use crate::direct::make_direct;
 use crate::grid::{Axis, Grid};
 use crate::operands::{Kernels, Operand, compute};
 use crate::simd::{MAX_INPUTS, MAX_OUTPUTS};
@@ -159,7 +160,9 @@ pub fn create<'py>(
         outputs: kernels.outputs,
         function: LOOP,
     };
-    create_described(py, &description, |storage| LoopData { kernels, storage })
+    let ufunc = create_described(py, &description, |storage| LoopData { kernels, storage })?;
+    make_direct(&ufunc);
+    Ok(ufunc)
 }
 
 /// Adds a loop for `ml_dtypes.bfloat16` to an elementwise ufunc.
@@ -173,6 +176,22 @@ pub fn register_bfloat16(
     register_described(ufunc, LOOP, data, type_number)
 }
 
+/// The storage format of a dtype, given its number.
+pub fn storage_of(type_number: c_int) -> Option<Storage> {
+    let known = BUILTIN.iter().find(|(_, number)| *number as c_int == type_number);
+    let bfloat16 = || type_number == BFLOAT16.load(Ordering::Relaxed);
+    known.map(|&(storage, _)| storage).or_else(|| bfloat16().then_some(Storage::Bfloat16))
+}
+
+/// The kernels of a ufunc.
+///
+/// # Safety
+/// An elementwise ufunc of ours, which lives as long as the process.
+pub unsafe fn kernels_of(ufunc: *mut pyo3::ffi::PyObject) -> &'static Kernels {
+    // SAFETY: the data of its first loop, which is leaked.
+    unsafe { &(*(*(*ufunc.cast::<PyUFuncObject>()).fields.data).cast::<LoopData>()).kernels }
+}
+
 /// Computes over arrays of one shape and dtype: whether it did.
 pub fn compute_broadcast(
     py: Python<'_>,
@@ -182,15 +201,11 @@ pub fn compute_broadcast(
     let total = kernels.inputs + kernels.outputs;
     let (Some(first), true) = (arrays.first(), arrays.len() == total) else { return false };
     let (shape, number) = (first.shape(), first.dtype().num());
+    let Some(storage) = storage_of(number) else { return false };
     let alike = |array: &Bound<'_, PyUntypedArray>| {
         array.shape() == shape
             && array.dtype().num() == number
             && array.dtype().is_native_byteorder() != Some(false)
-    };
-    let storage = match BUILTIN.iter().find(|(_, known)| *known as c_int == number) {
-        Some(&(storage, _)) => storage,
-        None if number == BFLOAT16.load(Ordering::Relaxed) => Storage::Bfloat16,
-        None => return false,
     };
     if !arrays.iter().all(alike) {
         return false;

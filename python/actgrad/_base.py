@@ -88,6 +88,17 @@ class BaseActivation:
             **more,
         )
 
+    def _missing(self, name: str) -> Any:
+        """What an attribute is that is not there: for `__getattr__`, at its end."""
+        if name == "__signature__":
+            # That of the method in Python, which the class made for the objects hides.
+            import inspect
+
+            methods = (vars(cls).get("__call__") for cls in type(self).__mro__)
+            written = next(method for method in methods if inspect.isfunction(method))
+            return inspect.signature(written.__get__(self))
+        raise AttributeError(f"{self!r} has no attribute {name!r}")
+
     def __setattr__(self, name: str, value: object) -> NoReturn:
         raise AttributeError(f"{self!r} is frozen: {name} cannot be set")
 

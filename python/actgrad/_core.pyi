@@ -1,49 +1,46 @@
-from typing import Any, Self
+from collections.abc import Callable
+from typing import Any, Self, TypeVar, final
 
 import numpy as np
 import numpy.typing as npt
-from typing_extensions import disjoint_base
 
 from actgrad._base import CatalogueRow
 
 __all__ = [
-    "QuickForm",
-    "QuickGatedForm",
+    "DirectForm",
     "__version__",
     "available_simd_levels",
+    "callable_class",
     "catalogue",
     "compute_broadcast",
     "derivatives",
     "get_num_threads",
     "register_bfloat16",
     "set_num_threads",
+    "set_target",
     "simd_level",
     "ufuncs",
     "ufuncs_at_defaults",
 ]
+
+_T = TypeVar("_T")
 
 __version__: str
 catalogue: list[CatalogueRow]
 ufuncs: dict[str, np.ufunc]
 ufuncs_at_defaults: dict[str, np.ufunc]
 
-@disjoint_base
-class QuickForm:
+@final
+class DirectForm:
     def __new__(
         cls,
         ufunc: np.ufunc,
         at_defaults: np.ufunc | None,
-        operands: int,
-        parameters: list[tuple[str, float, bool]],
-        ready: list[tuple[int, tuple[np.ndarray[Any, Any], ...]]],
+        parameters: list[tuple[str, float | None, bool, float, bool]],
     ) -> Self: ...
-    def __call__(self, *operands: Any, **keywords: Any) -> Any: ...
 
-@disjoint_base
-class QuickGatedForm:
-    def __new__(cls, ufunc: np.ufunc, operands: int) -> Self: ...
-    def __call__(self, *operands: Any, **keywords: Any) -> Any: ...
-
+def callable_class(base: type[_T]) -> type[_T]: ...
+def set_target(object: object, target: DirectForm | Callable[..., Any]) -> None: ...
 def simd_level() -> str: ...
 def available_simd_levels() -> list[str]: ...
 def get_num_threads() -> int: ...

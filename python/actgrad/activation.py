@@ -2,12 +2,12 @@
 
 from collections.abc import Mapping
 from types import MappingProxyType
-from typing import Any, NamedTuple, NoReturn
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
-from actgrad import _bfloat16, _core, _threads
+from actgrad import _core, _threads
 from actgrad._base import BaseActivation, BaseForm, CatalogueRow
 from actgrad._reduction import gradient_of_parameter
 from actgrad.errors import ActgradTypeError, ActgradValueError
@@ -69,12 +69,12 @@ def _shown(value: Any) -> str:
     return repr(value) if np.ndim(value) == 0 else f"an array with minimum {np.nanmin(value)}"
 
 
-class ParametrisedForm(BaseForm, _core.QuickForm):
+class ParametrisedForm(BaseForm):
     """One form of an activation with parameters: keywords, defaults and checks over a ufunc.
 
     Called with the form's operands, then the parameters by position or keyword, then any keyword of
     :class:`numpy.ufunc`: ``out``, ``where``, ``dtype``, ``casting``. Parameters broadcast like any
-    array. Calls that need no completing never reach the methods here: see `src/form.rs`.
+    array. Calls with plain arrays and numbers never reach the methods here: see `src/form.rs`.
     """
 
     __slots__ = ("_activation", "_fixed", "_form", "_operands", "_parameters", "_positive", "ufunc")
@@ -84,38 +84,42 @@ class ParametrisedForm(BaseForm, _core.QuickForm):
     _parameters: tuple[Parameter, ...]
     _positive: bool
 
-    def __new__(
-        cls,
+    def __new__(cls, *arguments: Any, **keywords: Any) -> "ParametrisedForm":
+        """Make the object, of the class that is called without a detour."""
+        return super().__new__(_core.callable_class(cls))
+
+    def __init__(
+        self,
         activation: str,
         form: str,
         operands: int,
         parameters: tuple[Parameter, ...],
         fixed: Mapping[str, Any],
         needs_positive: bool = False,
-    ) -> "ParametrisedForm":
-        """Make the form, with what its calls are compared with."""
+    ) -> None:
         flat = activation if form == "value" else f"{activation}_{form}"
-        ufunc = _core.ufuncs[flat]
-        at_defaults = None if fixed else _core.ufuncs_at_defaults.get(flat)
-        ranges = [parameter.range for parameter in parameters]
-        if needs_positive:
-            ranges[0] = "positive"
-        names = [] if fixed else [parameter.name for parameter in parameters]
-        given = [(name, *_BOUNDS[range_]) for name, range_ in zip(names, ranges, strict=False)]
-        values = [fixed.get(parameter.name, parameter.default) for parameter in parameters]
-        known = all(type(value) in (int, float) for value in values)
-        ready = _ready(values) if known and not (needs_positive and values[0] <= 0) else []
-        self = super().__new__(cls, ufunc, at_defaults, operands, given, ready)
         self._activation = activation
         self._form = form
-        self.ufunc = ufunc
+        self.ufunc = _core.ufuncs[flat]
         self._operands = operands
         self._parameters = parameters
         self._fixed = fixed
         self._positive = needs_positive
-        return self
+        known = []
+        for place, parameter in enumerate(parameters):
+            range_ = "positive" if needs_positive and place == 0 else parameter.range
+            value = fixed.get(parameter.name, parameter.default)
+            usable = type(value) in (int, float) and not _below(value, range_)
+            is_open = parameter.name not in fixed
+            known.append((parameter.name, value if usable else None, is_open, *_BOUNDS[range_]))
+        at_defaults = None if fixed else _core.ufuncs_at_defaults.get(flat)
+        _core.set_target(self, _core.DirectForm(self.ufunc, at_defaults, known))
 
-    def call_completed(self, *operands: Any, **keywords: Any) -> Any:
+    def __call__(self, *operands: Any, **keywords: Any) -> Any:
+        """Call the form; replaced by the class made for the objects."""
+        raise NotImplementedError
+
+    def call_general(self, *operands: Any, **keywords: Any) -> Any:
         """Fill in the parameters and call the ufunc."""
         values = self.parameters_of(operands[self._operands :], keywords)
         if len(operands) < self._operands:
@@ -164,20 +168,6 @@ class ParametrisedForm(BaseForm, _core.QuickForm):
                 f"for {first} > 0; use the form of x instead"
             )
         return values
-
-
-def _ready(values: list[Any]) -> list[tuple[int, tuple[Any, ...]]]:
-    """Return the numbers as arrays of each dtype that holds them, by the number of the dtype."""
-    ready: list[tuple[int, tuple[Any, ...]]] = []
-    own: tuple[np.dtype[Any], ...] = tuple(map(np.dtype, ("float16", "float32", "float64")))
-    for dtype in own + _bfloat16.dtypes():
-        with np.errstate(over="ignore"):
-            arrays = tuple(np.array(value, dtype) for value in values)
-        if all(map(np.isfinite, arrays)):
-            for array in arrays:
-                array.flags.writeable = False
-            ready.append((dtype.num, arrays))
-    return ready
 
 
 def _beside(dtype: np.dtype[Any] | None, values: list[Any]) -> list[Any]:
@@ -249,10 +239,8 @@ class Activation(BaseActivation):
     _parameter_derivatives: tuple[ParametrisedForm, ...]
 
     def __new__(cls, row: CatalogueRow, fixed: Mapping[str, Any] | None = None) -> "Activation":
-        """Make the object with a class of its own."""
-        # Python looks __call__ up on the class. A class of its own for each activation puts the
-        # ufunc there, so a call costs what a call of the ufunc costs.
-        return super().__new__(type(cls.__name__, (cls,), {"__module__": cls.__module__}))
+        """Make the object, of the class that is called without a detour."""
+        return super().__new__(_core.callable_class(cls))
 
     def __init__(self, row: CatalogueRow, fixed: Mapping[str, Any] | None = None) -> None:
         fixed = MappingProxyType(dict(fixed or {}))
@@ -284,21 +272,19 @@ class Activation(BaseActivation):
             parameters=MappingProxyType(defaults),
             **attributes,
         )
-        call = attributes["value"]
-        # No descriptor: as an attribute of the class it is called without self. mypy expects one.
-        type(self).__call__ = call  # type: ignore[method-assign]
+        _core.set_target(self, attributes["value"])
 
     def __call__(self, x: npt.ArrayLike, *parameters: Any, **keywords: Any) -> Any:
         """Return f(x), element by element."""
-        raise NotImplementedError  # replaced for each activation
+        raise NotImplementedError  # replaced by the class made for the objects
 
-    def __getattr__(self, name: str) -> NoReturn:
+    def __getattr__(self, name: str) -> Any:
         if name in FROM_OUTPUT_FORMS:
             raise AttributeError(
                 f"{self.name} has no {name}: its derivative is not a function of its output; "
                 f"use {name.removesuffix('_from_output')} with x"
             )
-        raise AttributeError(f"{self!r} has no attribute {name!r}")
+        return self._missing(name)
 
     def bind(self, **parameters: Any) -> "Activation":
         """Fix parameters.

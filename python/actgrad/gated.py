@@ -2,7 +2,7 @@
 
 import operator
 from types import MappingProxyType
-from typing import Any, NoReturn
+from typing import Any
 
 import numpy as np
 
@@ -11,14 +11,14 @@ from actgrad._base import BaseActivation, BaseForm, CatalogueRow
 from actgrad.errors import ActgradAxisError, ActgradTypeError, ActgradValueError
 
 
-class GatedForm(BaseForm, _core.QuickGatedForm):
+class GatedForm(BaseForm):
     """One form of a gated unit: of a value and a gate, or of one array that holds both.
 
     Called with the operands of its ufunc it calls that. Called with one array in place of the last
     two, the value and the gate are the halves of that array along ``axis``, the last by default; a
     half is a view. ``out``, ``where``, ``dtype`` and ``casting`` are those of :class:`numpy.ufunc`.
-    Calls with a value and a gate that NumPy does not cut to pieces never reach the methods here:
-    see `src/form.rs`.
+    Calls with plain arrays for the value and the gate never reach the methods here: see
+    `src/form.rs`.
     """
 
     __slots__ = ("_activation", "_form", "ufunc")
@@ -27,15 +27,21 @@ class GatedForm(BaseForm, _core.QuickGatedForm):
     # Operands whose halves are two operands of the ufunc.
     _halved = 1
 
-    def __new__(cls, activation: str, form: str, ufunc: np.ufunc) -> "GatedForm":
-        """Make the form, with what its calls are compared with."""
-        self = super().__new__(cls, ufunc, ufunc.nin)
+    def __new__(cls, *arguments: Any) -> "GatedForm":
+        """Make the object, of the class that is called without a detour."""
+        return super().__new__(_core.callable_class(cls))
+
+    def __init__(self, activation: str, form: str, ufunc: np.ufunc) -> None:
         self._activation = activation
         self._form = form
         self.ufunc = ufunc
-        return self
+        _core.set_target(self, _core.DirectForm(ufunc, None, []))
 
-    def call_split(self, *operands: Any, axis: Any = None, **keywords: Any) -> Any:
+    def __call__(self, *operands: Any, axis: Any = None, **keywords: Any) -> Any:
+        """Call the form; replaced by the class made for the objects."""
+        raise NotImplementedError
+
+    def call_general(self, *operands: Any, axis: Any = None, **keywords: Any) -> Any:
         """Call the ufunc, with the value and the gate as they are or from one array."""
         name, apart = self.ufunc.__name__, self.ufunc.nin
         together = apart - self._halved
@@ -252,8 +258,8 @@ class GatedActivation(BaseActivation):
     double_backward: GatedForm
 
     def __new__(cls, row: CatalogueRow) -> "GatedActivation":
-        """Make the object with a class of its own, whose call is that of the value."""
-        return super().__new__(type(cls.__name__, (cls,), {"__module__": cls.__module__}))
+        """Make the object, of the class that is called without a detour."""
+        return super().__new__(_core.callable_class(cls))
 
     def __init__(self, row: CatalogueRow) -> None:
         name = row["name"]
@@ -262,21 +268,19 @@ class GatedActivation(BaseActivation):
             forms[form] = make(name, form, _core.ufuncs[f"{name}_{form}"])
         nothing: MappingProxyType[str, Any] = MappingProxyType({})
         self._describe(row, nothing, parameters=nothing, activation=row["activation"], **forms)
-        # The class has this one instance. The form is no descriptor: as an attribute of the class
-        # it is called without self. mypy wants a method.
-        type(self).__call__ = forms["value"]  # type: ignore[method-assign]
+        _core.set_target(self, forms["value"])
 
     def __call__(self, *operands: Any, axis: int = -1, **keywords: Any) -> Any:
         """Return v h(g), of a value and a gate or of one array with both in its halves."""
-        raise NotImplementedError  # replaced for each unit
+        raise NotImplementedError  # replaced by the class made for the objects
 
-    def __getattr__(self, name: str) -> NoReturn:
+    def __getattr__(self, name: str) -> Any:
         if name in ("derivative_from_output", "backward_from_output"):
             raise AttributeError(
                 f"{self.name} has no {name}: its derivatives are not functions of its output; use "
                 f"{name.removesuffix('_from_output')} with the value and the gate"
             )
-        raise AttributeError(f"{self!r} has no attribute {name!r}")
+        return self._missing(name)
 
 
 # The forms besides the value.

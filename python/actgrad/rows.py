@@ -2,7 +2,7 @@
 
 import operator
 from types import MappingProxyType
-from typing import Any, NoReturn
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -175,8 +175,8 @@ class RowActivation(BaseActivation):
     backward_from_output: RowForm
 
     def __new__(cls, row: CatalogueRow) -> "RowActivation":
-        """Make the object with a class of its own, whose call is that of the value."""
-        return super().__new__(type(cls.__name__, (cls,), {"__module__": cls.__module__}))
+        """Make the object, of the class that is called without a detour."""
+        return super().__new__(_core.callable_class(cls))
 
     def __init__(self, row: CatalogueRow) -> None:
         name = row["name"]
@@ -188,19 +188,19 @@ class RowActivation(BaseActivation):
                 make = ReductionBackwardForm if reduces else RowForm
                 forms[form] = make(name, form, ufunc)
         self._describe(row, MappingProxyType({}), parameters=MappingProxyType({}), **forms)
-        type(self).__call__ = staticmethod(forms["value"])  # type: ignore[method-assign]
+        _core.set_target(self, forms["value"])
 
     def __call__(self, z: npt.ArrayLike, *, axis: int = -1, **keywords: Any) -> Any:
         """Return the function of the rows of z along an axis."""
-        raise NotImplementedError  # replaced for each function
+        raise NotImplementedError  # replaced by the class made for the objects
 
-    def __getattr__(self, name: str) -> NoReturn:
+    def __getattr__(self, name: str) -> Any:
         if name in ("derivative", "second_derivative", "derivative_from_output"):
             raise AttributeError(
                 f"{self.name} has no {name}: each result depends on all elements of its row; use "
                 "backward or jacobian"
             )
-        raise AttributeError(f"{self!r} has no attribute {name!r}")
+        return self._missing(name)
 
     def jacobian(self, z: npt.ArrayLike, *, axis: int = -1, **keywords: Any) -> Any:
         """Jacobian of each row.
