@@ -32,8 +32,9 @@ pub trait Activation: 'static {
     /// Whether the jet keeps its promise in float32 arithmetic; else float32 operands are computed
     /// in float64 and rounded once.
     const NATIVE: bool = true;
-    /// Whether the jet is a few comparisons and products: see [`ElementFunction::LIGHT`].
-    const LIGHT: bool = false;
+    /// The forms, by their suffixes, that are a few comparisons and products: see
+    /// [`ElementFunction::LIGHT`].
+    const LIGHT: &'static [&'static str] = &[];
     /// The forms, by suffix, with [`ElementFunction::NEVER_OPEN`]. One rounded operation is such a
     /// form: rounding its result again gives what rounding the exact one would, since
     /// 24 >= 2 * 11 + 2. (S. A. Figueroa, "When is double rounding innocuous?", 1995.) So is one whose
@@ -118,7 +119,7 @@ pub struct AtDefaults<A>(PhantomData<A>);
 
 impl<A: Activation> Activation for AtDefaults<A> {
     const NATIVE: bool = A::NATIVE;
-    const LIGHT: bool = A::LIGHT;
+    const LIGHT: &'static [&'static str] = A::LIGHT;
 
     #[inline(always)]
     fn jet<T: Number>(x: T, _: Parameters<T>) -> Jet<T> {
@@ -172,7 +173,7 @@ impl<A: Activation, F: Form> ElementFunction for Projection<A, F> {
     const INPUTS: usize = F::GRADIENTS + 1 + A::PARAMETERS;
     const OUTPUTS: usize = F::OUTPUTS;
     const ARGUMENT: usize = F::GRADIENTS;
-    const LIGHT: bool = A::LIGHT;
+    const LIGHT: bool = contains(A::LIGHT, F::SUFFIX);
     const NEVER_OPEN: bool = contains(A::NEVER_OPEN, F::SUFFIX);
     // The exact result is less than an ulp away, and a tie is a float32: it is the result, or farther.
     const MARGIN: u32 = if F::GRADIENTS + A::PARAMETERS == 0 { 0 } else { 4 };
@@ -239,6 +240,8 @@ macro_rules! forms {
             }
         }
     )*
+        /// Those of the forms from the output.
+        pub const FROM_OUTPUT: &[&str] = &[DerivativeFromOutput::SUFFIX, BackwardFromOutput::SUFFIX];
         /// The suffixes of all forms.
         pub const ALL_FORMS: &[&str] = &[$($suffix),*];
     };

@@ -1,7 +1,7 @@
 //! Exponential linear units, and the exponential itself.
 
 use super::unless_nan;
-use crate::activation::{Activation, Jet, Parameters};
+use crate::activation::{Activation, FROM_OUTPUT, Jet, Parameters};
 use crate::math::Number;
 use crate::math::double::{Double, fast_two_sum, polynomial_by_pairs};
 use crate::math::wide::{Wide, celu_slope};
@@ -14,6 +14,7 @@ use crate::math::wide::{Wide, celu_slope};
 pub struct Exp;
 
 impl Activation for Exp {
+    const LIGHT: &'static [&'static str] = FROM_OUTPUT;
     #[inline(always)]
     fn jet<T: Number>(x: T, _: Parameters<T>) -> Jet<T> {
         let exp = Wide::of_any(x).round();
@@ -42,7 +43,7 @@ impl Activation for Exp {
 
     #[inline(always)]
     fn derivative_from_output<T: Number>(y: T, _: Parameters<T>) -> T {
-        y
+        T::select(y.is_nan(), y + y, y) // no plain copy, as in `Identity`
     }
 }
 
@@ -56,6 +57,7 @@ impl Activation for Exp {
 pub struct Elu;
 
 impl Activation for Elu {
+    const LIGHT: &'static [&'static str] = FROM_OUTPUT;
     const PARAMETERS: usize = 1;
     const DEFAULTS: Parameters<f64> = [1.0, 0.0];
 

@@ -17,6 +17,8 @@ const THIRD: (f64, f64) = (1.0 / 3.0, 1.850371707708594e-17);
 pub struct HardSigmoid;
 
 impl Activation for HardSigmoid {
+    const LIGHT: &'static [&'static str] =
+        &["derivative", "backward", "derivative_from_output", "backward_from_output"];
     const NEVER_OPEN: &'static [&'static str] = &["", "derivative", "value_and_derivative"];
 
     #[inline(always)]
@@ -25,9 +27,9 @@ impl Activation for HardSigmoid {
         let inside = x > -three && x < three;
         // Exact where it counts: |x| <= 3.
         let line = fast_two_sum(three, x).multiply_round(T::pair(SIXTH.0, SIXTH.1));
-        let beyond = T::select(x >= three, T::ONE, T::ZERO);
+        let right = T::select(x >= three, T::ONE, line);
         Jet {
-            value: unless_nan(T::select(inside, line, beyond), [x]),
+            value: T::select(x <= -three, T::ZERO, right), // a NaN fails both comparisons
             derivative: unless_nan(T::select(inside, T::literal(SIXTH.0), T::ZERO), [x]),
             second_derivative: unless_nan(T::ZERO, [x]),
         }
@@ -81,13 +83,13 @@ pub struct HardTanh;
 impl Activation for HardTanh {
     const PARAMETERS: usize = 2;
     const DEFAULTS: Parameters<f64> = [-1.0, 1.0];
-    const LIGHT: bool = true;
+    const LIGHT: &'static [&'static str] = ALL_FORMS;
     const NEVER_OPEN: &'static [&'static str] = ALL_FORMS;
 
     #[inline(always)]
     fn jet<T: Number>(x: T, [low, high]: Parameters<T>) -> Jet<T> {
         Jet {
-            value: unless_nan(x.at_least(low).at_most(high), [x, low, high]),
+            value: unless_nan(x.at_least(low).at_most(high), [low, high]),
             derivative: inside(x, low, high),
             second_derivative: unless_nan(T::ZERO, [x, low, high]),
         }

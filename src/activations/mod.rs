@@ -25,7 +25,7 @@ pub fn unless_nan<T: Number, const N: usize>(result: T, operands: [T; N]) -> T {
     for operand in operands {
         nan |= operand.is_nan();
     }
-    T::select(nan, T::NAN, result)
+    result.nan_where(nan)
 }
 
 /// Asserts that the results are the expected ones, the signs of zeros included.

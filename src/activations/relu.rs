@@ -11,7 +11,7 @@ use crate::math::Number;
 pub struct Identity;
 
 impl Activation for Identity {
-    const LIGHT: bool = true;
+    const LIGHT: &'static [&'static str] = ALL_FORMS;
     const NEVER_OPEN: &'static [&'static str] = ALL_FORMS;
 
     #[inline(always)]
@@ -37,7 +37,7 @@ impl Activation for Identity {
 pub struct Relu;
 
 impl Activation for Relu {
-    const LIGHT: bool = true;
+    const LIGHT: &'static [&'static str] = ALL_FORMS;
     const NEVER_OPEN: &'static [&'static str] = ALL_FORMS;
 
     #[inline(always)]
@@ -46,7 +46,7 @@ impl Activation for Relu {
             // A NaN fails the comparison and is passed on.
             value: T::select(x <= T::ZERO, T::ZERO, x),
             derivative: relu_derivative(x),
-            second_derivative: T::select(x.is_nan(), x, T::ZERO),
+            second_derivative: unless_nan(T::ZERO, [x]),
         }
     }
 
@@ -60,7 +60,7 @@ impl Activation for Relu {
 /// 1 for `x > 0`, 0 for `x <= 0`, NaN for NaN.
 #[inline(always)]
 pub fn relu_derivative<T: Number>(x: T) -> T {
-    T::select(x > T::ZERO, T::ONE, T::select(x <= T::ZERO, T::ZERO, x))
+    unless_nan(T::select(x > T::ZERO, T::ONE, T::ZERO), [x])
 }
 
 /// `relu6(x) = min(max(x, 0), 6)`.
@@ -70,7 +70,7 @@ pub fn relu_derivative<T: Number>(x: T) -> T {
 pub struct Relu6;
 
 impl Activation for Relu6 {
-    const LIGHT: bool = true;
+    const LIGHT: &'static [&'static str] = ALL_FORMS;
     const NEVER_OPEN: &'static [&'static str] = ALL_FORMS;
 
     #[inline(always)]
@@ -98,7 +98,7 @@ impl Activation for Relu6 {
 pub struct ReluSquared;
 
 impl Activation for ReluSquared {
-    const LIGHT: bool = true;
+    const LIGHT: &'static [&'static str] = ALL_FORMS;
     const NEVER_OPEN: &'static [&'static str] =
         &["", "derivative", "value_and_derivative", "backward", "derivative_from_output"];
 
@@ -130,7 +130,7 @@ pub struct LeakyRelu;
 impl Activation for LeakyRelu {
     const PARAMETERS: usize = 1;
     const DEFAULTS: Parameters<f64> = [0.01, 0.0];
-    const LIGHT: bool = true;
+    const LIGHT: &'static [&'static str] = ALL_FORMS;
     const NEVER_OPEN: &'static [&'static str] = ALL_FORMS;
 
     #[inline(always)]
@@ -168,7 +168,7 @@ pub struct Threshold;
 
 impl Activation for Threshold {
     const PARAMETERS: usize = 2;
-    const LIGHT: bool = true;
+    const LIGHT: &'static [&'static str] = ALL_FORMS;
     const NEVER_OPEN: &'static [&'static str] = ALL_FORMS;
 
     #[inline(always)]

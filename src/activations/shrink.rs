@@ -13,16 +13,17 @@ pub struct SoftShrink;
 impl Activation for SoftShrink {
     const PARAMETERS: usize = 1;
     const DEFAULTS: Parameters<f64> = [0.5, 0.0];
-    const LIGHT: bool = true;
+    const LIGHT: &'static [&'static str] = ALL_FORMS;
     const NEVER_OPEN: &'static [&'static str] = ALL_FORMS;
 
     #[inline(always)]
     fn jet<T: Number>(x: T, [lambda, _]: Parameters<T>) -> Jet<T> {
         let outside = x.abs() > lambda;
-        let value = T::select(outside, x.abs() - lambda, T::ZERO).copysign(x);
+        // A NaN fails the comparison, and the difference is NaN.
+        let rest = T::select(x.abs() <= lambda, T::ZERO, x.abs() - lambda);
         let operands = [x, lambda];
         Jet {
-            value: unless_nan(value, operands),
+            value: rest.copysign(x),
             derivative: unless_nan(T::select(outside, T::ONE, T::ZERO), operands),
             second_derivative: unless_nan(T::ZERO, operands),
         }
@@ -53,7 +54,7 @@ pub struct HardShrink;
 impl Activation for HardShrink {
     const PARAMETERS: usize = 1;
     const DEFAULTS: Parameters<f64> = [0.5, 0.0];
-    const LIGHT: bool = true;
+    const LIGHT: &'static [&'static str] = ALL_FORMS;
     const NEVER_OPEN: &'static [&'static str] = ALL_FORMS;
 
     #[inline(always)]
@@ -61,7 +62,8 @@ impl Activation for HardShrink {
         let outside = x.abs() > lambda;
         let operands = [x, lambda];
         Jet {
-            value: unless_nan(T::select(outside, x, T::ZERO.copysign(x)), operands),
+            // x fails the comparison if it is NaN.
+            value: unless_nan(T::select(x.abs() <= lambda, T::ZERO.copysign(x), x), [lambda]),
             derivative: unless_nan(T::select(outside, T::ONE, T::ZERO), operands),
             second_derivative: unless_nan(T::ZERO, operands),
         }

@@ -1,6 +1,6 @@
 //! The logistic function and the hyperbolic tangent.
 
-use crate::activation::{Activation, Jet, Parameters};
+use crate::activation::{Activation, FROM_OUTPUT, Jet, Parameters};
 use crate::math::Number;
 use crate::math::double::Double;
 use crate::math::exp::{Scaled, exp_decay};
@@ -19,6 +19,7 @@ use crate::math::tanh::{tanh_pair, tanh_round};
 pub struct Sigmoid;
 
 impl Activation for Sigmoid {
+    const LIGHT: &'static [&'static str] = FROM_OUTPUT;
     #[inline(always)]
     fn jet<T: Number>(x: T, _: Parameters<T>) -> Jet<T> {
         let value = times_sigma::<T, false>(T::ONE, Double::from(x.at_least(T::EXP_LOWEST)));
@@ -103,6 +104,7 @@ impl Activation for Sigmoid {
 pub struct Tanh;
 
 impl Activation for Tanh {
+    const LIGHT: &'static [&'static str] = FROM_OUTPUT;
     const NEVER_OPEN: &'static [&'static str] = &["derivative_from_output"];
 
     #[inline(always)]

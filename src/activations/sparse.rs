@@ -13,6 +13,7 @@ use crate::math::double::fast_two_sum;
 pub struct SparsePlus;
 
 impl Activation for SparsePlus {
+    const LIGHT: &'static [&'static str] = &["derivative", "backward"];
     const NEVER_OPEN: &'static [&'static str] = &["derivative"];
 
     #[inline(always)]
@@ -43,7 +44,7 @@ impl Activation for SparsePlus {
 pub struct SparseSigmoid;
 
 impl Activation for SparseSigmoid {
-    const LIGHT: bool = true;
+    const LIGHT: &'static [&'static str] = ALL_FORMS;
     const NEVER_OPEN: &'static [&'static str] = ALL_FORMS;
 
     #[inline(always)]

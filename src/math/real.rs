@@ -76,6 +76,9 @@ pub trait Real:
     fn reciprocal_sqrt_guess(self) -> Self;
 
     fn is_nan(self) -> bool;
+    /// `self`, or a NaN where the condition holds: every bit set, by an operation on bits, which is
+    /// cheaper than a blend where there are no mask registers.
+    fn nan_where(self, condition: bool) -> Self;
 
     /// `yes` where the condition holds, else `no`: a blend, both sides are evaluated.
     #[inline(always)]
@@ -190,6 +193,10 @@ macro_rules! implement_real {
             #[inline(always)]
             fn is_nan(self) -> bool {
                 self.is_nan()
+            }
+            #[inline(always)]
+            fn nan_where(self, condition: bool) -> Self {
+                $float::from_bits(self.to_bits() | if condition { !0 } else { 0 })
             }
         }
     };

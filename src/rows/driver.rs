@@ -20,10 +20,10 @@ use super::extended::{Extended, RowNumber};
 use super::functions::{MAX_GRADIENTS, MAX_OPERANDS, MAX_RESULTS, MAX_SUMS};
 use super::kernels::{
     Accumulator, Blocks, Group, JacobianKernels, Kept, LANES, Lanes, Layout, Part, Passes, Plane,
-    RUN, RowKernels, SUM_PLANES, prefetch, segment_length,
+    RUN, RowKernels, SUM_PLANES, segment_length,
 };
 use crate::float_status::FloatStatus;
-use crate::simd::Always;
+use crate::simd::{Always, prefetch};
 use crate::storage::{Element, Storage};
 use crate::threads;
 

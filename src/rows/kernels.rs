@@ -19,7 +19,7 @@ use super::functions::{
     Element, Jacobian, MAX_GRADIENTS, MAX_OPERANDS, MAX_RESULTS, MAX_ROUNDED, MAX_SUMS, Row,
     RowFunction, Shares, shares,
 };
-use crate::simd::Level;
+use crate::simd::{Level, prefetch};
 
 /// Elements, or rows, in a block; and accumulators of a run.
 pub const LANES: usize = 16;
@@ -408,18 +408,6 @@ fn element<F: RowFunction, T: RowNumber>(
     let [first, second, x] = values;
     let x = if F::OF_OUTPUT { x[lane] } else { x[lane] * group.sign };
     Element { gradients: [first[lane], second[lane]], x }
-}
-
-/// Has a cache line fetched; the address need not be one.
-#[inline(always)]
-pub fn prefetch<T>(address: *const T) {
-    #[cfg(target_arch = "x86_64")]
-    // SAFETY: every x86-64 CPU has SSE, and a prefetch reads nothing.
-    unsafe {
-        core::arch::x86_64::_mm_prefetch::<{ core::arch::x86_64::_MM_HINT_T0 }>(address.cast());
-    }
-    #[cfg(not(target_arch = "x86_64"))]
-    let _ = address;
 }
 
 #[inline(always)]
