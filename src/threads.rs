@@ -8,7 +8,7 @@
 
 use std::num::NonZero;
 use std::sync::OnceLock;
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU32, AtomicU64, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use crate::helpers;
@@ -57,14 +57,45 @@ const PIECES: usize = 16;
 
 /// The threads that work of this duration is worth.
 fn threads_worth(work: Duration, limit: usize) -> usize {
-    let least = if work >= WORTH_WAKING {
-        WORTH_WAKING / 2
-    } else if work >= WORTH_HANDING_OVER && (helpers::are_awake() || calls_follow_closely()) {
-        WORTH_HANDING_OVER / 2
-    } else {
+    let long = work >= WORTH_WAKING;
+    let wake = || (long || calls_follow_closely()) && WAKING.is_due();
+    if work < WORTH_HANDING_OVER || !helpers::are_awake() && !wake() {
         return 1;
-    };
+    }
+    let least = if long { WORTH_WAKING / 2 } else { WORTH_HANDING_OVER / 2 };
     limit.min((work.as_nanos() / least.as_nanos()) as usize)
+}
+
+/// Whether it is time to wake helpers again: where the other cores are busy none comes in time, and
+/// every call would pay for it. So after calls nobody came for, some are not asked.
+struct Waking {
+    /// Calls in turn that nobody came for.
+    failures: AtomicU32,
+    /// Calls that may not ask any more.
+    pause: AtomicU32,
+}
+
+static WAKING: Waking = Waking { failures: AtomicU32::new(0), pause: AtomicU32::new(0) };
+
+/// The longest pause is 2 to the power of this many calls.
+const LONGEST_PAUSE: u32 = 8;
+
+impl Waking {
+    fn is_due(&self) -> bool {
+        let one_less = |pause: u32| pause.checked_sub(1);
+        self.pause.fetch_update(Ordering::Relaxed, Ordering::Relaxed, one_less).is_err()
+    }
+
+    /// Takes note of whether anybody came.
+    fn note(&self, came: bool) {
+        if came {
+            self.failures.store(0, Ordering::Relaxed);
+            self.pause.store(0, Ordering::Relaxed);
+        } else {
+            let failures = self.failures.fetch_add(1, Ordering::Relaxed);
+            self.pause.store(1 << failures.min(LONGEST_PAUSE), Ordering::Relaxed);
+        }
+    }
 }
 
 /// Whether the last call that asked this was a moment ago. Where calls follow each other, one of
@@ -136,6 +167,7 @@ fn split_if_it_pays<S>(
             work_on(&mut own, index);
         }
     });
+    WAKING.note(pieces.anybody_helped());
 }
 
 /// Pieces of a call that are taken from both ends.
@@ -159,6 +191,10 @@ impl Pieces {
         let before = self.taken.fetch_update(Ordering::Relaxed, Ordering::Relaxed, take).ok()?;
         let (front, back) = split(before);
         Some(if end == FRONT { front } else { back })
+    }
+
+    fn anybody_helped(&self) -> bool {
+        self.taken.load(Ordering::Relaxed) >= BACK
     }
 
     fn take_first(&self) -> Option<usize> {
