@@ -385,9 +385,20 @@ const AVX2_LIGHT_BLOCK: usize = 32;
 /// Bytes that stores should not cross the border of: one that does takes two turns.
 pub(crate) const CACHE_LINE: usize = 64;
 
-/// How far ahead of a light function's operands cache lines are fetched, in bytes. Out of the second
-/// cache the processor does so too late where there are two inputs: a sixth of the time.
-const AHEAD: usize = 512;
+/// How far ahead of where a loop is its operands' cache lines are fetched, in bytes. What a processor
+/// does by itself ends at each page of 4096 bytes and is late for short kernels: out of the second
+/// cache this saves a sixth of the time of the lightest with two inputs, out of the third and the
+/// memory a tenth to a third of that of kernels up to the length of silu's gradient. Results are
+/// fetched too, since their lines are read before they are written.
+const AHEAD: usize = 2048;
+
+/// Fetches a block's cache lines ahead.
+#[inline(always)]
+fn prefetch_ahead<T, const BLOCK: usize>(place: *const T) {
+    for line in (0..size_of::<[T; BLOCK]>()).step_by(CACHE_LINE) {
+        prefetch(place.wrapping_byte_add(AHEAD + line));
+    }
+}
 
 /// Has a cache line fetched; the address need not be one.
 #[inline(always)]
@@ -556,11 +567,7 @@ unsafe fn run_blocks<F: ElementFunction, T: Number, const BLOCK: usize, const FI
                 continue;
             }
             let source = sources[k].wrapping_add(offset & moving[k]);
-            if F::LIGHT {
-                for line in (0..size_of::<[T; BLOCK]>()).step_by(CACHE_LINE) {
-                    prefetch(source.wrapping_byte_add(AHEAD + line));
-                }
-            }
+            prefetch_ahead::<T, BLOCK>(source);
             // SAFETY: `offset + BLOCK <= length`, and sources hold `length` elements, or a block.
             operands[k] = unsafe { source.cast::<[T; BLOCK]>().read_unaligned() };
         }
@@ -611,6 +618,7 @@ unsafe fn run_blocks<F: ElementFunction, T: Number, const BLOCK: usize, const FI
 
         for k in 0..F::OUTPUTS {
             let target = now[k].wrapping_add(offset);
+            prefetch_ahead::<T, BLOCK>(target);
             // SAFETY: as for the operands; targets hold `length` elements.
             unsafe { target.cast::<[T; BLOCK]>().write_unaligned(results[k]) };
         }

@@ -8,7 +8,7 @@
 
 use std::num::NonZero;
 use std::sync::OnceLock;
-use std::sync::atomic::{AtomicU32, AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use crate::helpers;
@@ -58,7 +58,7 @@ const PIECES: usize = 16;
 /// The threads that work of this duration is worth.
 fn threads_worth(work: Duration, limit: usize) -> usize {
     let long = work >= WORTH_WAKING;
-    let wake = || (long || calls_follow_closely()) && WAKING.is_due();
+    let wake = || (long || calls_follow_closely()) && may_wake();
     if work < WORTH_HANDING_OVER || !helpers::are_awake() && !wake() {
         return 1;
     }
@@ -66,44 +66,30 @@ fn threads_worth(work: Duration, limit: usize) -> usize {
     limit.min((work.as_nanos() / least.as_nanos()) as usize)
 }
 
-/// Whether it is time to wake helpers again: where the other cores are busy none comes in time, and
-/// every call would pay for it. So after calls nobody came for, some are not asked.
-struct Waking {
-    /// Calls in turn that nobody came for.
-    failures: AtomicU32,
-    /// Calls that may not ask any more.
-    pause: AtomicU32,
+/// When nobody came last, in nanoseconds of [`now`]; 0 where somebody came after that.
+static NOBODY_CAME: AtomicU64 = AtomicU64::new(0);
+
+/// How long helpers are not woken after nobody came: where the other cores are busy none comes in
+/// time, and waking takes the caller some 10 microseconds.
+const PAUSE: Duration = Duration::from_millis(1);
+
+/// Whether waking helpers is worth a try.
+fn may_wake() -> bool {
+    let last = NOBODY_CAME.load(Ordering::Relaxed);
+    last == 0 || now().saturating_sub(last) > PAUSE.as_nanos() as u64
 }
 
-static WAKING: Waking = Waking { failures: AtomicU32::new(0), pause: AtomicU32::new(0) };
-
-/// The longest pause is 2 to the power of this many calls.
-const LONGEST_PAUSE: u32 = 8;
-
-impl Waking {
-    fn is_due(&self) -> bool {
-        let one_less = |pause: u32| pause.checked_sub(1);
-        self.pause.fetch_update(Ordering::Relaxed, Ordering::Relaxed, one_less).is_err()
-    }
-
-    /// Takes note of whether anybody came.
-    fn note(&self, came: bool) {
-        if came {
-            self.failures.store(0, Ordering::Relaxed);
-            self.pause.store(0, Ordering::Relaxed);
-        } else {
-            let failures = self.failures.fetch_add(1, Ordering::Relaxed);
-            self.pause.store(1 << failures.min(LONGEST_PAUSE), Ordering::Relaxed);
-        }
-    }
+/// Nanoseconds since the first call that asked.
+fn now() -> u64 {
+    static BEGINNING: OnceLock<Instant> = OnceLock::new();
+    BEGINNING.get_or_init(Instant::now).elapsed().as_nanos() as u64
 }
 
 /// Whether the last call that asked this was a moment ago. Where calls follow each other, one of
 /// them pays for waking helpers, and those after it find them awake.
 fn calls_follow_closely() -> bool {
-    static BEGINNING: OnceLock<Instant> = OnceLock::new();
     static LAST: AtomicU64 = AtomicU64::new(0);
-    let now = BEGINNING.get_or_init(Instant::now).elapsed().as_nanos() as u64;
+    let now = now();
     let last = LAST.swap(now, Ordering::Relaxed);
     last > 0 && now.saturating_sub(last) < helpers::WATCH.as_nanos() as u64
 }
@@ -167,7 +153,7 @@ fn split_if_it_pays<S>(
             work_on(&mut own, index);
         }
     });
-    WAKING.note(pieces.anybody_helped());
+    NOBODY_CAME.store(if pieces.anybody_helped() { 0 } else { now() }, Ordering::Relaxed);
 }
 
 /// Pieces of a call that are taken from both ends.
