@@ -27,6 +27,8 @@ struct Fields {
     vectorcall: Option<Vectorcall>,
     /// What a call is handed to: an owned reference, or null.
     target: *mut ffi::PyObject,
+    /// The target's own function for calls, if it has one.
+    of_target: Option<Vectorcall>,
 }
 
 /// Where the fields are in an object: beyond what any class in Python needs.
@@ -80,12 +82,13 @@ pub fn callable_class<'py>(base: &Bound<'py, PyType>) -> PyResult<Bound<'py, PyA
             offset_of!(Fields, vectorcall),
             ffi::Py_READONLY,
         ),
-        // Like a slot of a class in Python: the object is freed with its owner, and garbage is found.
-        member(c"_target", ffi::Py_T_OBJECT_EX, offset_of!(Fields, target), 0),
+        // For the garbage collection, as a slot of a class in Python would be; nobody can change it.
+        member(c"_target", ffi::Py_T_OBJECT_EX, offset_of!(Fields, target), ffi::Py_READONLY),
         ffi::PyMemberDef::default(),
     ];
     let mut slots = [
         ffi::PyType_Slot { slot: ffi::Py_tp_call, pfunc: tp_call as *mut _ },
+        ffi::PyType_Slot { slot: ffi::Py_tp_finalize, pfunc: tp_finalize as *mut _ },
         ffi::PyType_Slot { slot: ffi::Py_tp_members, pfunc: members.as_mut_ptr().cast() },
         ffi::PyType_Slot { slot: 0, pfunc: null_mut() },
     ];
@@ -115,20 +118,24 @@ pub fn set_target(object: &Bound<'_, PyAny>, target: Bound<'_, PyAny>) -> PyResu
     if !is_made(&object.get_type()) {
         return Err(PyTypeError::new_err(format!("{} is of no callable class", object.get_type())));
     }
-    let vectorcall: Vectorcall = if target.is_instance_of::<DirectForm>() {
-        call_form
-    } else if is_made_direct(&target) {
-        call_ufunc
+    let is_form = target.is_instance_of::<DirectForm>();
+    let of_target = if is_made_direct(&target) {
+        Some(ufunc_vectorcall as Vectorcall)
     } else if is_made(&target.get_type()) {
-        call_other
+        // SAFETY: an object of a class made here.
+        unsafe { (*fields(target.as_ptr())).vectorcall }
     } else {
-        call_any
+        None
     };
     // SAFETY: an object of a class made here; a target there was before is given up.
     unsafe {
         let fields = fields(object.as_ptr());
         let before = (*fields).target;
-        *fields = Fields { vectorcall: Some(vectorcall), target: target.into_ptr() };
+        *fields = Fields {
+            vectorcall: Some(if is_form { call_form } else { call_target }),
+            target: target.into_ptr(),
+            of_target,
+        };
         ffi::Py_XDECREF(before);
     }
     Ok(())
@@ -137,36 +144,6 @@ pub fn set_target(object: &Bound<'_, PyAny>, target: Bound<'_, PyAny>) -> PyResu
 /// Whether a class is one made here.
 fn is_made(class: &Bound<'_, PyType>) -> bool {
     classes(class.py()).values().iter().any(|made| made.is(class))
-}
-
-/// # Safety
-/// As [`Vectorcall`], with an object whose target is a ufunc made direct.
-unsafe extern "C" fn call_ufunc(
-    object: *mut ffi::PyObject,
-    arguments: *const *mut ffi::PyObject,
-    count_and_flag: usize,
-    names: *mut ffi::PyObject,
-) -> *mut ffi::PyObject {
-    // SAFETY: as the caller vouches.
-    unsafe { ufunc_vectorcall((*fields(object)).target, arguments, count_and_flag, names) }
-}
-
-/// # Safety
-/// As [`Vectorcall`], with an object whose target is an object with a target.
-unsafe extern "C" fn call_other(
-    object: *mut ffi::PyObject,
-    arguments: *const *mut ffi::PyObject,
-    count_and_flag: usize,
-    names: *mut ffi::PyObject,
-) -> *mut ffi::PyObject {
-    // SAFETY: as the caller vouches; an object with a target has a function.
-    unsafe {
-        let target = (*fields(object)).target;
-        match (*fields(target)).vectorcall {
-            Some(vectorcall) => vectorcall(target, arguments, count_and_flag, names),
-            None => null_mut(),
-        }
-    }
 }
 
 /// # Safety
@@ -191,8 +168,8 @@ unsafe extern "C" fn call_form(
 }
 
 /// # Safety
-/// As [`Vectorcall`], with an object that has a target.
-unsafe extern "C" fn call_any(
+/// As [`Vectorcall`], with an object that has another target.
+unsafe extern "C" fn call_target(
     object: *mut ffi::PyObject,
     arguments: *const *mut ffi::PyObject,
     count_and_flag: usize,
@@ -200,10 +177,13 @@ unsafe extern "C" fn call_any(
 ) -> *mut ffi::PyObject {
     // SAFETY: as the caller vouches.
     unsafe {
+        let Fields { target, of_target, .. } = *fields(object);
+        if let Some(vectorcall) = of_target {
+            return vectorcall(target, arguments, count_and_flag, names);
+        }
         let py = Python::assume_attached();
-        let given = Arguments::new(arguments, count_and_flag, names);
-        let target = Bound::from_borrowed_ptr(py, (*fields(object)).target);
-        finish(py, call_with(&target, given))
+        let target = Bound::from_borrowed_ptr(py, target);
+        finish(py, call_with(&target, Arguments::new(arguments, count_and_flag, names)))
     }
 }
 
@@ -234,6 +214,20 @@ fn finish(py: Python<'_>, result: PyResult<Bound<'_, PyAny>>) -> *mut ffi::PyObj
             error.restore(py);
             null_mut()
         }
+    }
+}
+
+/// Gives up the target, at the end of an object's life.
+///
+/// # Safety
+/// Python's contract for `tp_finalize`, for an object of a class made here.
+unsafe extern "C" fn tp_finalize(object: *mut ffi::PyObject) {
+    // SAFETY: as the caller vouches; the object can no longer be called then.
+    unsafe {
+        let fields = fields(object);
+        let target = (*fields).target;
+        *fields = Fields { vectorcall: None, target: null_mut(), of_target: None };
+        ffi::Py_XDECREF(target);
     }
 }
 

@@ -5,11 +5,12 @@
 //! `actgrad.gated`. Most calls give plain arrays, and numbers for parameters if any: these need no
 //! Python, see [`direct`](crate::direct).
 
+use pyo3::exceptions::PyTypeError;
 use pyo3::ffi;
 use pyo3::prelude::*;
 use pyo3::types::PyString;
 
-use crate::direct::{Arguments, Function, Outputs, call, is_out, number};
+use crate::direct::{Arguments, Function, Outputs, call, is_made_direct, is_out, number};
 use crate::operands::Kernels;
 use crate::ufunc::kernels_of;
 
@@ -56,9 +57,14 @@ impl DirectForm {
         ufunc: &Bound<'_, PyAny>,
         at_defaults: Option<&Bound<'_, PyAny>>,
         parameters: Vec<(String, Option<f64>, bool, f64, bool)>,
-    ) -> Self {
-        // SAFETY: `actgrad.activation` and `actgrad.gated` give ufuncs of this module.
-        let kernels = |ufunc: &Bound<'_, PyAny>| unsafe { kernels_of(ufunc.as_ptr()) };
+    ) -> PyResult<Self> {
+        let kernels = |ufunc: &Bound<'_, PyAny>| {
+            if !is_made_direct(ufunc) {
+                return Err(PyTypeError::new_err(format!("{ufunc} is no ufunc of actgrad")));
+            }
+            // SAFETY: checked.
+            Ok(unsafe { kernels_of(ufunc.as_ptr()) })
+        };
         let parameters: Vec<_> = parameters
             .into_iter()
             .take(MAX_PARAMETERS)
@@ -70,12 +76,13 @@ impl DirectForm {
                 inclusive,
             })
             .collect();
-        DirectForm {
-            kernels: kernels(ufunc),
-            at_defaults: at_defaults.map(kernels),
-            operands: kernels(ufunc).inputs - parameters.len(),
-            parameters,
+        let at_defaults = at_defaults.map(kernels).transpose()?;
+        let kernels = kernels(ufunc)?;
+        let operands = kernels.inputs.saturating_sub(parameters.len());
+        if at_defaults.is_some_and(|without| without.inputs != operands) {
+            return Err(PyTypeError::new_err("the ufunc without parameters has others"));
         }
+        Ok(DirectForm { kernels, at_defaults, operands, parameters })
     }
 }
 
