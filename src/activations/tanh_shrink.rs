@@ -1,7 +1,6 @@
 //! What is left of x and what is made of x by its hyperbolic tangent.
 
 use crate::activation::{Activation, Jet, Parameters};
-use crate::activations::sigmoid::Logistic;
 use crate::math::Number;
 use crate::math::double::{Double, fast_two_sum, polynomial};
 use crate::math::gate::Gate;
@@ -20,14 +19,10 @@ impl Activation for TanhShrink {
     fn jet<T: Number>(x: T, _: Parameters<T>) -> Jet<T> {
         let magnitude = x.abs();
         let tanh = tanh_split(magnitude);
-        let distance = (-(T::TWO * magnitude)).at_least(T::EXP_LOWEST);
-        let gate = Gate::at::<false>(Double::from(distance));
-        // The product's scale is that of its result: a subnormal one is rounded once.
-        let bend = tanh.scale(T::literal(8.0) / T::UNBIAS).multiply_round(gate.slope());
         Jet {
             value: tanh_remainder(magnitude).copysign(x),
             derivative: tanh.hi.mul_add(tanh.hi, tanh.lo * T::TWO.mul_add(tanh.hi, tanh.lo)),
-            second_derivative: (bend * gate.power * T::UNBIAS).copysign(x),
+            second_derivative: bend(magnitude, tanh).copysign(x),
         }
     }
 }
@@ -47,7 +42,7 @@ impl Activation for Lisht {
         let magnitude = x.abs();
         let tanh = tanh_split(magnitude);
 
-        // What x multiplies vanishes long before the limit.
+        // x tanh'(x) is nothing from there on.
         let limited = magnitude.at_most(T::GATE_OPEN);
         // x (1 - t^2) as a pair by the head of t: either the slope is exact, or it is at least 1/2.
         let slope = (-tanh.hi).mul_add(tanh.hi, T::ONE);
@@ -60,23 +55,25 @@ impl Activation for Lisht {
         let by_tail = (-limited).mul_add(T::TWO.mul_add(tanh.hi, tanh.lo), T::ONE);
         let derivative = sum.hi + tanh.lo.mul_add(by_tail, sum.lo + part_lo);
 
+        // What x multiplies vanishes long before the limit.
+        let rest = one_minus_product(magnitude.at_most(T::literal(1024.0)), tanh);
         Jet {
             // tanh(64) is 1 to twice the working precision.
             value: T::select(magnitude < T::literal(64.0), tanh.times_round(magnitude), magnitude),
             derivative: derivative.copysign(x),
-            second_derivative: bend(magnitude, tanh),
+            second_derivative: bend(magnitude, rest),
         }
     }
 }
 
-/// `2 tanh'(x) (1 - x t)` for `x >= 0` and `t = tanh(x)`.
+/// `2 tanh'(x) number` for `x >= 0`, rounded once.
 #[inline(always)]
-fn bend<T: Number>(x: T, t: Double<T>) -> T {
-    let Logistic { decay, slope, .. } = Logistic::at(Double::from(-(T::TWO * x)));
-    // What x multiplies vanishes long before the limit.
-    let rest = one_minus_product(x.at_most(T::literal(1024.0)), t);
-    // Eight times the slope before the product: it may be subnormal.
-    rest.multiply_round(slope.scale(T::literal(8.0))) * decay.power * T::UNBIAS
+fn bend<T: Number>(x: T, number: Double<T>) -> T {
+    let distance = (-(T::TWO * x)).at_least(T::EXP_LOWEST);
+    let gate = Gate::at::<false>(Double::from(distance));
+    // The product's scale is that of its result, which may be subnormal.
+    let bend = number.scale(T::literal(8.0) / T::UNBIAS).multiply_round(gate.slope());
+    bend * gate.power * T::UNBIAS
 }
 
 /// `1 - x t` for `x >= 0` and `t = tanh(x)`, relatively accurate.
