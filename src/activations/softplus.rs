@@ -1,12 +1,13 @@
 //! Logarithms of sums of exponentials: softplus, and what is made of it.
 
 use crate::activation::{Activation, Jet, Parameters};
-use crate::activations::sigmoid::{Logistic, Tanh};
+use crate::activations::sigmoid::Tanh;
 use crate::math::Number;
 use crate::math::double::{Double, fast_two_sum, two_product};
 use crate::math::expm1::expm1_pair;
+use crate::math::gate::Gate;
 use crate::math::hyperbolic::Hyperbolic;
-use crate::math::log::log1p_over;
+use crate::math::log::log1p_over_power;
 
 /// `softplus(x) = log(1 + e^(beta x)) / beta`, for `beta > 0`.
 ///
@@ -24,35 +25,34 @@ impl Activation for Softplus {
 
     #[inline(always)]
     fn jet<T: Number>(x: T, [beta, _]: Parameters<T>) -> Jet<T> {
-        let t = negative_product(x, beta);
-        let logistic = Logistic::at(t);
-        let Logistic { decay, slope, .. } = logistic;
+        let (gate, growth) = Gate::with_growth::<true>(negative_product(x, beta));
+        let log = log1p_over_power(gate.power, growth).divide(Double::from(beta));
         Jet {
-            value: ramp_plus(x, log1p_over(decay, Some(beta)), decay.power),
-            derivative: logistic.sigmoid(x < T::ZERO),
-            second_derivative: slope.times(beta).round() * T::UNBIAS * decay.power,
+            value: ramp_plus(x, log, gate.power),
+            derivative: gate.sigma_round(x >= T::ZERO),
+            second_derivative: gate.slope().times(beta).round() * gate.power,
         }
     }
 
     #[inline(always)]
     fn jet_at_defaults<T: Number>(x: T) -> Jet<T> {
-        let logistic = Logistic::at(Double::from(-x.abs()));
-        let Logistic { decay, slope, .. } = logistic;
+        let distance = (-x.abs()).at_least(T::EXP_LOWEST);
+        let (gate, growth) = Gate::with_growth::<false>(Double::from(distance));
         Jet {
-            value: ramp_plus(x, log1p_over(decay, None), decay.power),
-            derivative: logistic.sigmoid(x < T::ZERO),
-            second_derivative: slope.round() * T::UNBIAS * decay.power,
+            value: ramp_plus(x, log1p_over_power(gate.power, growth), gate.power),
+            derivative: gate.sigma_round(x >= T::ZERO),
+            second_derivative: gate.slope().round() * gate.power,
         }
     }
 
     #[inline(always)]
     fn parameter_derivatives<T: Number>(x: T, [beta, _]: Parameters<T>) -> [T; 2] {
         let t = negative_product(x, beta);
-        let Logistic { decay, quotient, .. } = Logistic::at(t);
-        let first = log1p_over(decay, None);
-        let second = t.multiply(decay.mantissa.multiply(quotient));
+        let (gate, growth) = Gate::with_growth::<true>(t);
+        let first = log1p_over_power(gate.power, growth);
+        let second = t.multiply(gate.sigma(false).0);
         let sum = second.plus(first.negate()).divide_round(two_product(beta, beta));
-        [sum * T::UNBIAS * decay.power, T::ZERO]
+        [sum * gate.power, T::ZERO]
     }
 
     /// `1 - e^(-beta y)`.
@@ -72,13 +72,8 @@ pub struct LogSigmoid;
 impl Activation for LogSigmoid {
     #[inline(always)]
     fn jet<T: Number>(x: T, _: Parameters<T>) -> Jet<T> {
-        let logistic = Logistic::at(Double::from(-x.abs()));
-        let Logistic { decay, slope, .. } = logistic;
-        Jet {
-            value: -ramp_plus(-x, log1p_over(decay, None), decay.power),
-            derivative: logistic.sigmoid(x > T::ZERO),
-            second_derivative: -(slope.round() * decay.power * T::UNBIAS),
-        }
+        let Jet { value, derivative, second_derivative } = Softplus::jet_at_defaults(-x);
+        Jet { value: -value, derivative, second_derivative: -second_derivative }
     }
 
     /// `1 - e^y`.
@@ -137,12 +132,11 @@ fn negative_product<T: Number>(x: T, factor: T) -> Double<T> {
     Double { hi, lo }
 }
 
-/// `max(x, 0) + log power UNBIAS`, rounded once, for a positive `log`.
+/// `max(x, 0) + log power`, rounded once, for a positive `log`.
 #[inline(always)]
 fn ramp_plus<T: Number>(x: T, log: Double<T>, power: T) -> T {
-    // UNBIAS first: log is 1/beta times a number near 1, and may be large.
-    let left = log.round() * T::UNBIAS * power;
-    let log = log.scale(power * T::UNBIAS);
+    let left = log.round() * power;
+    let log = log.scale(power);
     let sum = fast_two_sum(log.hi.at_least(x), log.hi.at_most(x));
     // At infinity sum.lo is NaN.
     let right = T::select(x < T::INFINITY, sum.hi + (sum.lo + log.lo), sum.hi);
