@@ -6,7 +6,7 @@ use crate::math::Number;
 use crate::math::double::{Double, fast_two_sum, two_product};
 use crate::math::expm1::expm1_pair;
 use crate::math::gate::Gate;
-use crate::math::hyperbolic::Hyperbolic;
+use crate::math::hyperbolic::log_cosh;
 use crate::math::log::log1p_over_power;
 
 /// `softplus(x) = log(1 + e^(beta x)) / beta`, for `beta > 0`.
@@ -87,38 +87,14 @@ impl Activation for LogSigmoid {
 ///
 /// Error: value and derivative at most 1 ulp, second derivative at most 2 ulp.
 /// Edges: NaN gives NaN; inf at the infinities, with derivatives -1 and 1.
-/// Method: `|x| - log 2 + log(1+e)` with `e = exp(-2|x|)` and a polynomial for the logarithm; below 0.9,
-/// where that cancels, an even polynomial. The derivatives are `tanh` and `tanh'`.
+/// Method: [`log_cosh`]; the derivatives are `tanh` and `tanh'`.
 pub struct LogCosh;
 
 impl Activation for LogCosh {
     #[inline(always)]
     fn jet<T: Number>(x: T, parameters: Parameters<T>) -> Jet<T> {
-        let hyperbolic = Hyperbolic::at(x);
-        let Hyperbolic { magnitude, decay, power, growth, square, .. } = hyperbolic;
-        // The power of two in e is taken to log 2: exact, or by far too small to count.
-        let offset = power - T::LN2_HI;
-        let hi = magnitude + offset;
-        let dropped = (magnitude - hi) + offset;
-        // It is NaN at infinity, else less than 1.
-        let dropped = T::select(dropped < T::ONE, dropped, T::ONE);
-        let rest = (decay * decay) * hyperbolic.far(T::LOG_COSH_FAR);
-        let far = hi + (dropped + (power.mul_add(growth, rest) - T::LN2_LO));
-
-        // Half of x comes first: x^2 may be subnormal.
-        let leading = two_product(T::HALF * magnitude, magnitude);
-        let ratio = hyperbolic.near_times_square(T::LOG_COSH_NEAR);
-        let four = T::TWO + T::TWO;
-        // With y = x^2/2, 2y + 4y ratio is the sum: so often counts the tail of y.
-        let tail = leading.lo * four.mul_add(ratio, T::ONE);
-        let near = leading.hi + square.mul_add(ratio, tail);
-
         let tanh = Tanh::jet(x, parameters);
-        Jet {
-            value: T::select(magnitude < T::literal(0.9), near, far),
-            derivative: tanh.value,
-            second_derivative: tanh.derivative,
-        }
+        Jet { value: log_cosh(x), derivative: tanh.value, second_derivative: tanh.derivative }
     }
 }
 

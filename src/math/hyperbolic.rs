@@ -1,5 +1,4 @@
-//! What a function made of tanh needs to do without a division: a polynomial near zero, and one of
-//! `e = exp(-2|x|)` far from it.
+//! `log(cosh(x))`, `x - tanh(x)` and `tanh(x)` as a pair.
 
 use super::Number;
 use super::double::{Double, polynomial, polynomial_by_pairs, two_product};
@@ -95,55 +94,44 @@ impl HyperbolicConstants for f64 {
     const SHRINK_UPWARD: f64 = 1.0 / 134_217_728.0;
 }
 
-/// `x` and what is made of `|x|`.
-#[derive(Clone, Copy)]
-pub struct Hyperbolic<T> {
-    pub magnitude: T,
-    /// `2|x|`, at most `2 GATE_OPEN`: what is multiplied by the exponential is nothing from there on.
-    pub twice: T,
-    /// `exp(-twice) = power + power growth`, the power one of two.
-    pub decay: T,
-    pub power: T,
-    pub growth: T,
-    /// `x^2`, rounded.
-    pub square: T,
-}
+/// `log(cosh(x))`, rounded.
+///
+/// Edges: inf at the infinities; NaN gives NaN.
+/// Method: `|x| - log 2 + log(1+e)` with `e = exp(-2|x|)` and a polynomial for the logarithm; below 0.9,
+/// where that cancels, an even polynomial.
+#[inline(always)]
+pub fn log_cosh<T: Number>(x: T) -> T {
+    let magnitude = x.abs();
+    // e = power + power growth; from GATE_OPEN on it is nothing.
+    let bounded = magnitude.at_most(T::GATE_OPEN);
+    let twice = bounded + bounded;
+    let (k, power) = twice.times_rounded_with_power(-T::LOG2_E, 0);
+    let r = (-k).mul_add(T::LN2_HI, -twice);
+    let u = (-k).mul_add(T::LN2_LO, r);
+    let tail = polynomial_by_pairs(u, u * u, T::GATE_TAIL, T::ONE);
+    let growth = u * u.mul_add(tail, T::ONE);
+    let e = power.mul_add(growth, power);
+    // The power of two in e is taken to log 2: exact, or by far too small to count.
+    let offset = power - T::LN2_HI;
+    let hi = magnitude + offset;
+    let dropped = (magnitude - hi) + offset;
+    // It is NaN at infinity, else less than 1.
+    let dropped = T::select(dropped < T::ONE, dropped, T::ONE);
+    let rest = (e * e) * polynomial_by_pairs(e, e * e, T::LOG_COSH_FAR, T::ONE);
+    let far = hi + (dropped + (power.mul_add(growth, rest) - T::LN2_LO));
 
-impl<T: HyperbolicConstants> Hyperbolic<T> {
-    /// Error: of the exponential, relative 2^-23.6 (`f32`), 2^-52.6 (`f64`).
-    /// Edges: NaN gives NaN.
-    #[inline(always)]
-    pub fn at(x: T) -> Self {
-        let magnitude = x.abs();
-        let bounded = magnitude.at_most(T::GATE_OPEN);
-        let twice = bounded + bounded;
-        let (k, power) = twice.times_rounded_with_power(-T::LOG2_E, 0);
-        let r = (-k).mul_add(T::LN2_HI, -twice);
-        let u = (-k).mul_add(T::LN2_LO, r);
-        let tail = polynomial_by_pairs(u, u * u, T::GATE_TAIL, T::ONE);
-        let growth = u * u.mul_add(tail, T::ONE);
-        let decay = power.mul_add(growth, power);
-        Hyperbolic { magnitude, twice, decay, power, growth, square: magnitude * magnitude }
-    }
-
-    /// The polynomial of `x^2`.
-    #[inline(always)]
-    pub fn near(&self, coefficients: &[T]) -> T {
-        polynomial_by_pairs(self.square, self.square * self.square, coefficients, T::ONE)
-    }
-
-    /// `x^2` times that, rounded once but for what is small.
-    #[inline(always)]
-    pub fn near_times_square(&self, coefficients: &[T]) -> T {
-        let rest = (self.square * self.square) * self.near(&coefficients[1..]);
-        self.square.mul_add(coefficients[0], rest)
-    }
-
-    /// The polynomial of the exponential.
-    #[inline(always)]
-    pub fn far(&self, coefficients: &[T]) -> T {
-        polynomial_by_pairs(self.decay, self.decay * self.decay, coefficients, T::ONE)
-    }
+    // Half of x comes first: x^2 may be subnormal.
+    let leading = two_product(T::HALF * magnitude, magnitude);
+    // x^2 q(x^2), rounded once but for what is small.
+    let square = magnitude * magnitude;
+    let fourth = square * square;
+    let rest = fourth * polynomial_by_pairs(square, fourth, &T::LOG_COSH_NEAR[1..], T::ONE);
+    let ratio = square.mul_add(T::LOG_COSH_NEAR[0], rest);
+    let four = T::TWO + T::TWO;
+    // With y = x^2/2, 2y + 4y ratio is the sum: so often counts the tail of y.
+    let tail = leading.lo * four.mul_add(ratio, T::ONE);
+    let near = leading.hi + square.mul_add(ratio, tail);
+    T::select(magnitude < T::literal(0.9), near, far)
 }
 
 /// `tanh(x)` as a pair for `x >= 0`. The square of `hi` is exact, or what it lacks is nothing beside 1.
