@@ -83,7 +83,7 @@ pub fn sigma<T: Number>(v: Double<T>) -> (Double<T>, T) {
     (Double { hi: inverse, lo: -(excess * inverse) }, power)
 }
 
-/// `x sigma(v)`, rounded, where [`is_plain_gate`] holds for v. The pair x is times `2^EXP_BIAS`.
+/// `x sigma(v)`, rounded, where [`is_plain_product`] holds for v. The pair x is times `2^EXP_BIAS`.
 ///
 /// Error: before rounding, relative 2^-25.4 (`f32`), 2^-54.7 (`f64`).
 #[inline(always)]
@@ -95,10 +95,10 @@ pub fn plain_times_sigma<T: Number>(x: Double<T>, v: T) -> T {
     (-excess).mul_add(inverse, quotient) * (power * T::UNBIAS * T::UNBIAS)
 }
 
-/// Whether nothing overflows or underflows on the way to a product with `sigma(v)`.
+/// Whether nothing overflows or underflows on the way to the product of a factor and `sigma(v)`.
 #[inline(always)]
-pub fn is_plain_gate<T: Number>(v: T) -> bool {
-    (v >= T::GATE_PLAIN) & (v <= T::GATE_OPEN)
+pub fn is_plain_product<T: Number>(factor: T, v: T) -> bool {
+    is_plain_factor(factor) & (v >= T::GATE_PLAIN) & (v <= T::GATE_OPEN)
 }
 
 /// Whether a factor times `2^EXP_BIAS`, and that times a few more, is far from overflowing.
