@@ -45,8 +45,8 @@ impl LogitConstants for f64 {
 /// -inf and inf.
 /// Method: with `q = min(x, 1-x)`, exact, and `c = 1 - q`, the value is `log(q/c)` up to its sign:
 /// `k log 2 + log(a/c)` with `q = a 2^k`, where `k = 0` if `q` is above 1/3, and
-/// `log(a/c) = 2 atanh((a-c)/(a+c))`. With c an exact pair, the derivatives are `1/(qc)` and, up to its
-/// sign, `-(1-2q)/(qc)^2`. At normal numbers between the ends all of it is finite.
+/// `log(a/c) = 2 atanh((a-c)/(a+c))`. With c an exact pair, the derivatives are `1/(qc)` and, up to
+/// its sign, `-(1-2q)/(qc)^2`. Ordinary are the normal numbers between the ends.
 pub struct Logit;
 
 impl Activation for Logit {
@@ -73,7 +73,6 @@ impl Activation for Logit {
 
     const HAS_ORDINARY: bool = true;
 
-    /// Between the ends, but for subnormal numbers.
     #[inline(always)]
     fn is_ordinary<T: Number>(x: T, _: Parameters<T>) -> bool {
         (x >= T::MIN_POSITIVE) & (x < T::ONE)
@@ -99,9 +98,9 @@ fn log_odds<T: Number, const NORMAL: bool>(q: T) -> T {
     let (a, exponent) = normal.split_exponent();
     let k = exponent - T::select(lifted, T::literal(T::EXP_BIAS as f64), T::ZERO);
 
-    // y = 2 (a-c) / (a+c) = (m+q) / (1-u), with m = a - 1 exact and u = (q-m) / 2; a/c is in [0.7, 2].
-    // What y lacks comes from the remainder of the division, whose terms hardly round: y has half of the
-    // digits.
+    // y = 2 (a-c) / (a+c) = (m+q) / (1-u), with m = a - 1 exact and u = (q-m) / 2, for a/c in [0.7, 2].
+    // What y lacks comes from the remainder of the division, whose terms hardly round: y has half of
+    // the digits.
     let m = a - T::ONE;
     let u = (-T::HALF).mul_add(m, T::HALF * q);
     let inverse = reciprocal_estimate_centred(T::ONE - u);

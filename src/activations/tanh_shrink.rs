@@ -11,7 +11,8 @@ use crate::math::hyperbolic::{tanh_remainder, tanh_split};
 /// Error: value and derivative at most 1 ulp, second derivative at most 2 ulp.
 /// Edges: NaN gives NaN; -inf and inf at the infinities, with derivatives 1;
 /// `tanh_shrink(-0.0) = -0.0`.
-/// Method: [`tanh_remainder`]; with `t = tanh(x)` as a pair the derivatives are `t^2` and `2 t tanh'(x)`.
+/// Method: [`tanh_remainder`]; with `t = tanh(x)` as a pair the derivatives are `t^2` and
+/// `2 t tanh'(x)`.
 pub struct TanhShrink;
 
 impl Activation for TanhShrink {
@@ -32,8 +33,9 @@ impl Activation for TanhShrink {
 /// Error: value and derivative at most 1 ulp, second derivative at most 2 ulp.
 /// Edges: NaN gives NaN; inf at the infinities, with derivatives -1 and 1 and second derivatives
 /// -0.0; `f'(-0.0) = -0.0`.
-/// Method: with `t = tanh(x)` as a pair: derivative `t + x (1 - t^2)`; with `s = tanh'(x)` as a pair too,
-/// second derivative `2 s (1 - x t)`. Next to the zeros of `1 - x t` at `+-z` a polynomial in `|x| - z`.
+/// Method: with `t = tanh(x)` as a pair: derivative `t + x (1 - t^2)`; with `s = tanh'(x)` as a pair
+/// too, second derivative `2 s (1 - x t)`. Next to the zeros of `1 - x t` at `+-z` a polynomial in
+/// `|x| - z`.
 pub struct Lisht;
 
 impl Activation for Lisht {

@@ -163,7 +163,7 @@ macro_rules! implement_real {
             }
             #[inline(always)]
             fn split_exponent(self) -> (Self, Self) {
-                // Relative to sqrt(1/2), the exponent field is k + BIAS and the rest that of the fraction.
+                // Above sqrt(1/2), the exponent field is k + BIAS and the rest that of the fraction.
                 const SIGNIFICAND: u32 = $float::MANTISSA_DIGITS - 1;
                 let start = core::$float::consts::FRAC_1_SQRT_2.to_bits();
                 let bits = self.to_bits().wrapping_sub(start).wrapping_add($bias << SIGNIFICAND);
