@@ -72,7 +72,7 @@ impl Activation for Lisht {
 #[inline(always)]
 fn bend<T: Number>(x: T, number: Double<T>) -> T {
     let distance = (-(T::TWO * x)).at_least(T::EXP_LOWEST);
-    let gate = Gate::at::<false>(Double::from(distance));
+    let (gate, _) = Gate::with_growth::<false>(Double::from(distance));
     // The product's scale is that of its result, which may be subnormal.
     let bend = number.scale(T::literal(8.0) / T::UNBIAS).multiply_round(gate.slope());
     bend * gate.power * T::UNBIAS
