@@ -182,15 +182,15 @@ impl<A: Activation, F: Form> ElementFunction for Projection<A, F> {
         F::apply::<A, T>(inputs)
     }
 
-    const HAS_PLAIN: bool = A::HAS_ORDINARY && F::OF_JET;
+    const HAS_ORDINARY: bool = A::HAS_ORDINARY && F::OF_JET;
 
     #[inline(always)]
-    fn is_plain<T: Number>(inputs: [T; MAX_INPUTS]) -> bool {
+    fn is_ordinary<T: Number>(inputs: [T; MAX_INPUTS]) -> bool {
         A::is_ordinary(inputs[F::GRADIENTS], parameters_of::<F, T>(inputs))
     }
 
     #[inline(always)]
-    fn plain<T: Number>(inputs: [T; MAX_INPUTS]) -> [T; MAX_OUTPUTS] {
+    fn ordinary<T: Number>(inputs: [T; MAX_INPUTS]) -> [T; MAX_OUTPUTS] {
         F::apply::<Ordinary<A>, T>(inputs)
     }
 }

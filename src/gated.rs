@@ -105,7 +105,7 @@ fn jet<A: Activation, T: Number>(gate: T) -> Jet<T> {
 macro_rules! forms {
     ($($(#[$doc:meta])* $name:ident $suffix:literal, $native:literal: [$($operand:ident),*] -> $outputs:literal,
        |$A:ident, $T:ident| $result:expr
-        $(, plain [$($of:ident),*] if $condition:expr => $plain:expr)?;)*) => {$(
+        $(, ordinary [$($of:ident),*] if $condition:expr => $ordinary:expr)?;)*) => {$(
         $(#[$doc])*
         struct $name<A>(core::marker::PhantomData<A>);
         impl<A: Activation> Form for $name<A> {
@@ -122,14 +122,14 @@ macro_rules! forms {
                 $result
             }
             $(
-                const HAS_PLAIN: bool = $A::HAS_PLAIN;
+                const HAS_ORDINARY: bool = $A::HAS_PLAIN;
                 #[inline(always)]
-                fn is_plain<$T: Number>([$($of,)* ..]: [$T; MAX_INPUTS]) -> bool {
+                fn is_ordinary<$T: Number>([$($of,)* ..]: [$T; MAX_INPUTS]) -> bool {
                     $condition
                 }
                 #[inline(always)]
-                fn plain<$T: Number>([$($of,)* ..]: [$T; MAX_INPUTS]) -> [$T; MAX_OUTPUTS] {
-                    $plain
+                fn ordinary<$T: Number>([$($of,)* ..]: [$T; MAX_INPUTS]) -> [$T; MAX_OUTPUTS] {
+                    $ordinary
                 }
             )?
         }
@@ -140,11 +140,11 @@ forms! {
     /// `v h(g)`
     Value "", true: [value, gate] -> 1,
         |A, T| [A::jet_times(Factor::of(value), gate).value, T::ZERO, T::ZERO],
-        plain [value, gate] if A::is_plain(value, gate) => [A::plain_value(value, gate), T::ZERO, T::ZERO];
+        ordinary [value, gate] if A::is_plain(value, gate) => [A::plain_value(value, gate), T::ZERO, T::ZERO];
     /// `(h(g), v h'(g))`
     Derivative "derivative", true: [value, gate] -> 2, |A, T| {
         [jet::<A, T>(gate).value, A::jet_times(Factor::of(value), gate).derivative, T::ZERO]
-    }, plain [value, gate] if A::is_plain(value, gate) & is_plain_factor(value) => {
+    }, ordinary [value, gate] if A::is_plain(value, gate) & is_plain_factor(value) => {
         [jet::<A, T>(gate).value, A::plain_products([T::ZERO, value], gate)[1], T::ZERO]
     };
     /// `(0, h'(g), v h''(g))`: by value and value, value and gate, gate and gate
@@ -160,7 +160,7 @@ forms! {
         let is_plain = A::is_plain(value, gate);
         let result = T::select(is_plain, A::plain_value(value, gate), product.value);
         [result, jet::<A, T>(gate).value, product.derivative]
-    }, plain [value, gate] if A::is_plain(value, gate) & is_plain_factor(value) => {
+    }, ordinary [value, gate] if A::is_plain(value, gate) & is_plain_factor(value) => {
         let derivative = A::plain_products([T::ZERO, value], gate)[1];
         [A::plain_value(value, gate), jet::<A, T>(gate).value, derivative]
     };
@@ -168,7 +168,7 @@ forms! {
     Backward "backward", true: [grad, value, gate] -> 2, |A, T| {
         let by_gate = A::jet_times(Factor::product(grad, value), gate).derivative;
         [A::jet_times(Factor::of(grad), gate).value, by_gate, T::ZERO]
-    }, plain [grad, value, gate] if A::is_plain(grad, gate) & is_plain_factor(grad * value) => {
+    }, ordinary [grad, value, gate] if A::is_plain(grad, gate) & is_plain_factor(grad * value) => {
         let [by_value, by_gate] = A::plain_products([grad, grad * value], gate);
         [by_value, by_gate, T::ZERO]
     };

@@ -45,20 +45,20 @@ pub trait ElementFunction: 'static {
     /// of a half format is as near, the exact result rounds to the same. A product is off by what a
     /// factor is, an ulp that the product may double, and its own rounding; here twice of that.
     const MARGIN: u32 = 4;
-    /// Whether there are elements at which [`plain`](Self::plain) gives the results.
-    const HAS_PLAIN: bool = false;
+    /// Whether there are elements at which [`ordinary`](Self::ordinary) gives the results.
+    const HAS_ORDINARY: bool = false;
     /// The results at one element; places beyond `INPUTS` and `OUTPUTS` are not read.
     fn apply<T: Number>(inputs: [T; MAX_INPUTS]) -> [T; MAX_OUTPUTS];
 
-    /// Whether the results at this element are those of [`plain`](Self::plain), not of `apply`.
+    /// Whether the results at this element are those of [`ordinary`](Self::ordinary), not of `apply`.
     #[inline(always)]
-    fn is_plain<T: Number>(_inputs: [T; MAX_INPUTS]) -> bool {
+    fn is_ordinary<T: Number>(_inputs: [T; MAX_INPUTS]) -> bool {
         false
     }
 
     /// The results where nothing is out of the ordinary, sooner than `apply` has them.
     #[inline(always)]
-    fn plain<T: Number>(inputs: [T; MAX_INPUTS]) -> [T; MAX_OUTPUTS] {
+    fn ordinary<T: Number>(inputs: [T; MAX_INPUTS]) -> [T; MAX_OUTPUTS] {
         Self::apply(inputs)
     }
 }
@@ -585,19 +585,19 @@ unsafe fn run_blocks<F: ElementFunction, T: Number, const BLOCK: usize, const FI
                 results[k][lane] = values[k];
             }
         };
-        let (mut all_plain, mut any_plain) = (F::HAS_PLAIN, false);
-        if F::HAS_PLAIN {
+        let (mut all_ordinary, mut any_ordinary) = (F::HAS_ORDINARY, false);
+        if F::HAS_ORDINARY {
             for lane in 0..BLOCK {
-                let is_plain = F::is_plain(point(lane));
-                all_plain &= is_plain;
-                any_plain |= is_plain;
+                let is_ordinary = F::is_ordinary(point(lane));
+                all_ordinary &= is_ordinary;
+                any_ordinary |= is_ordinary;
             }
         }
-        if all_plain {
+        if all_ordinary {
             for lane in 0..BLOCK {
-                put(lane, F::plain(point(lane)));
+                put(lane, F::ordinary(point(lane)));
             }
-        } else if !any_plain {
+        } else if !any_ordinary {
             for lane in 0..BLOCK {
                 put(lane, F::apply(point(lane)));
             }
@@ -605,11 +605,11 @@ unsafe fn run_blocks<F: ElementFunction, T: Number, const BLOCK: usize, const FI
             // Which lanes share a block must not matter: each is asked by itself.
             for lane in 0..BLOCK {
                 let mut values = F::apply(point(lane));
-                if F::HAS_PLAIN {
-                    let is_plain = F::is_plain(point(lane));
-                    let plain = F::plain(point(lane));
+                if F::HAS_ORDINARY {
+                    let is_ordinary = F::is_ordinary(point(lane));
+                    let ordinary = F::ordinary(point(lane));
                     for k in 0..F::OUTPUTS {
-                        values[k] = T::select(is_plain, plain[k], values[k]);
+                        values[k] = T::select(is_ordinary, ordinary[k], values[k]);
                     }
                 }
                 put(lane, values);

@@ -3,11 +3,9 @@
 use crate::activation::{Activation, FROM_OUTPUT, Jet, Parameters};
 use crate::math::Number;
 use crate::math::double::Double;
-use crate::math::exp::{Scaled, exp_decay};
 use crate::math::gate::{
-    Factor, Gate, Reach, is_plain_factor, is_plain_gate, plain_times_sigma, sigma, times_sigma,
+    Factor, Gate, Reach, is_plain_product, plain_times_sigma, sigma, times_sigma,
 };
-use crate::math::quotient::reciprocal_pair;
 use crate::math::tanh::{tanh_pair, tanh_round};
 
 /// `sigmoid(x) = 1 / (1 + e^-x)`.
@@ -69,7 +67,7 @@ impl Activation for Sigmoid {
 
     #[inline(always)]
     fn is_plain<T: Number>(factor: T, x: T) -> bool {
-        is_plain_factor(factor) & is_plain_gate(x)
+        is_plain_product(factor, x)
     }
 
     #[inline(always)]
@@ -125,34 +123,5 @@ impl Activation for Tanh {
     #[inline(always)]
     fn derivative_from_output<T: Number>(y: T, _: Parameters<T>) -> T {
         (-y).mul_add(y, T::ONE)
-    }
-}
-
-/// What the logistic family shares at `t <= 0`.
-#[derive(Clone, Copy)]
-pub(super) struct Logistic<T> {
-    /// `e = exp(t)`.
-    pub decay: Scaled<T>,
-    /// `1 / (1 + e)`.
-    pub quotient: Double<T>,
-    /// `m / (1 + e)^2`, with `m` the mantissa of `e`.
-    pub slope: Double<T>,
-}
-
-impl<T: Number> Logistic<T> {
-    #[inline(always)]
-    pub fn at(t: Double<T>) -> Self {
-        let decay = exp_decay(t);
-        let quotient = reciprocal_pair(decay.to_double().plus_larger(T::ONE));
-        Logistic { decay, quotient, slope: decay.mantissa.multiply(quotient.square()) }
-    }
-
-    /// `sigmoid(t)` where `negative`, else `sigmoid(-t)`.
-    #[inline(always)]
-    pub fn sigmoid(self, negative: bool) -> T {
-        // The numerator is e, its power applied last, or 1.
-        let numerator = Double::select(negative, self.decay.mantissa, Double::from(T::ONE));
-        let power = T::select(negative, self.decay.power, T::UNBIAS.reciprocal());
-        numerator.multiply_round(self.quotient) * power * T::UNBIAS
     }
 }

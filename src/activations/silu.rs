@@ -8,7 +8,7 @@ use crate::activation::{Activation, Jet, Parameters};
 use crate::math::Number;
 use crate::math::double::{Double, fast_two_sum, polynomial_by_pairs, two_product, two_sum};
 use crate::math::gate::{
-    Factor, Gate, Reach, is_plain_factor, is_plain_gate, plain_times_sigma, sigma, times_sigma,
+    Factor, Gate, Reach, is_plain_product, plain_times_sigma, sigma, times_sigma,
 };
 use crate::math::real::Real;
 
@@ -117,7 +117,7 @@ impl Activation for Silu {
 
     #[inline(always)]
     fn is_plain<T: Number>(factor: T, x: T) -> bool {
-        is_plain_factor(factor) & is_plain_gate(x)
+        is_plain_product(factor, x)
     }
 
     #[inline(always)]

@@ -1,12 +1,13 @@
 //! Logarithms of sums of exponentials: softplus, and what is made of it.
 
 use crate::activation::{Activation, Jet, Parameters};
-use crate::activations::sigmoid::{Logistic, Tanh};
+use crate::activations::sigmoid::Tanh;
 use crate::math::Number;
 use crate::math::double::{Double, fast_two_sum, two_product};
 use crate::math::expm1::expm1_pair;
-use crate::math::hyperbolic::Hyperbolic;
-use crate::math::log::log1p_over;
+use crate::math::gate::Gate;
+use crate::math::hyperbolic::log_cosh;
+use crate::math::log::log1p_over_power;
 
 /// `softplus(x) = log(1 + e^(beta x)) / beta`, for `beta > 0`.
 ///
@@ -24,35 +25,34 @@ impl Activation for Softplus {
 
     #[inline(always)]
     fn jet<T: Number>(x: T, [beta, _]: Parameters<T>) -> Jet<T> {
-        let t = negative_product(x, beta);
-        let logistic = Logistic::at(t);
-        let Logistic { decay, slope, .. } = logistic;
+        let (gate, growth) = Gate::with_growth::<true>(negative_product(x, beta));
+        let log = log1p_over_power(gate.power, growth).divide(Double::from(beta));
         Jet {
-            value: ramp_plus(x, log1p_over(decay, Some(beta)), decay.power),
-            derivative: logistic.sigmoid(x < T::ZERO),
-            second_derivative: slope.times(beta).round() * T::UNBIAS * decay.power,
+            value: ramp_plus(x, log, gate.power),
+            derivative: gate.sigma_round(x >= T::ZERO),
+            second_derivative: gate.slope().times(beta).round() * gate.power,
         }
     }
 
     #[inline(always)]
     fn jet_at_defaults<T: Number>(x: T) -> Jet<T> {
-        let logistic = Logistic::at(Double::from(-x.abs()));
-        let Logistic { decay, slope, .. } = logistic;
+        let distance = (-x.abs()).at_least(T::EXP_LOWEST);
+        let (gate, growth) = Gate::with_growth::<false>(Double::from(distance));
         Jet {
-            value: ramp_plus(x, log1p_over(decay, None), decay.power),
-            derivative: logistic.sigmoid(x < T::ZERO),
-            second_derivative: slope.round() * T::UNBIAS * decay.power,
+            value: ramp_plus(x, log1p_over_power(gate.power, growth), gate.power),
+            derivative: gate.sigma_round(x >= T::ZERO),
+            second_derivative: gate.slope().round() * gate.power,
         }
     }
 
     #[inline(always)]
     fn parameter_derivatives<T: Number>(x: T, [beta, _]: Parameters<T>) -> [T; 2] {
         let t = negative_product(x, beta);
-        let Logistic { decay, quotient, .. } = Logistic::at(t);
-        let first = log1p_over(decay, None);
-        let second = t.multiply(decay.mantissa.multiply(quotient));
+        let (gate, growth) = Gate::with_growth::<true>(t);
+        let first = log1p_over_power(gate.power, growth);
+        let second = t.multiply(gate.sigma(false).0);
         let sum = second.plus(first.negate()).divide_round(two_product(beta, beta));
-        [sum * T::UNBIAS * decay.power, T::ZERO]
+        [sum * gate.power, T::ZERO]
     }
 
     /// `1 - e^(-beta y)`.
@@ -72,13 +72,8 @@ pub struct LogSigmoid;
 impl Activation for LogSigmoid {
     #[inline(always)]
     fn jet<T: Number>(x: T, _: Parameters<T>) -> Jet<T> {
-        let logistic = Logistic::at(Double::from(-x.abs()));
-        let Logistic { decay, slope, .. } = logistic;
-        Jet {
-            value: -ramp_plus(-x, log1p_over(decay, None), decay.power),
-            derivative: logistic.sigmoid(x > T::ZERO),
-            second_derivative: -(slope.round() * decay.power * T::UNBIAS),
-        }
+        let Jet { value, derivative, second_derivative } = Softplus::jet_at_defaults(-x);
+        Jet { value: -value, derivative, second_derivative: -second_derivative }
     }
 
     /// `1 - e^y`.
@@ -92,38 +87,14 @@ impl Activation for LogSigmoid {
 ///
 /// Error: value and derivative at most 1 ulp, second derivative at most 2 ulp.
 /// Edges: NaN gives NaN; inf at the infinities, with derivatives -1 and 1.
-/// Method: `|x| - log 2 + log(1+e)` with `e = exp(-2|x|)` and a polynomial for the logarithm; below 0.9,
-/// where that cancels, an even polynomial. The derivatives are `tanh` and `tanh'`.
+/// Method: [`log_cosh`]; the derivatives are `tanh` and `tanh'`.
 pub struct LogCosh;
 
 impl Activation for LogCosh {
     #[inline(always)]
     fn jet<T: Number>(x: T, parameters: Parameters<T>) -> Jet<T> {
-        let hyperbolic = Hyperbolic::at(x);
-        let Hyperbolic { magnitude, decay, power, growth, square, .. } = hyperbolic;
-        // The power of two in e is taken to log 2: exact, or by far too small to count.
-        let offset = power - T::LN2_HI;
-        let hi = magnitude + offset;
-        let dropped = (magnitude - hi) + offset;
-        // It is NaN at infinity, else less than 1.
-        let dropped = T::select(dropped < T::ONE, dropped, T::ONE);
-        let rest = (decay * decay) * hyperbolic.far(T::LOG_COSH_FAR);
-        let far = hi + (dropped + (power.mul_add(growth, rest) - T::LN2_LO));
-
-        // Half of x comes first: x^2 may be subnormal.
-        let leading = two_product(T::HALF * magnitude, magnitude);
-        let ratio = hyperbolic.near_times_square(T::LOG_COSH_NEAR);
-        let four = T::TWO + T::TWO;
-        // With y = x^2/2, 2y + 4y ratio is the sum: so often counts the tail of y.
-        let tail = leading.lo * four.mul_add(ratio, T::ONE);
-        let near = leading.hi + square.mul_add(ratio, tail);
-
         let tanh = Tanh::jet(x, parameters);
-        Jet {
-            value: T::select(magnitude < T::literal(0.9), near, far),
-            derivative: tanh.value,
-            second_derivative: tanh.derivative,
-        }
+        Jet { value: log_cosh(x), derivative: tanh.value, second_derivative: tanh.derivative }
     }
 }
 
@@ -137,12 +108,11 @@ fn negative_product<T: Number>(x: T, factor: T) -> Double<T> {
     Double { hi, lo }
 }
 
-/// `max(x, 0) + log power UNBIAS`, rounded once, for a positive `log`.
+/// `max(x, 0) + log power`, rounded once, for a positive `log`.
 #[inline(always)]
 fn ramp_plus<T: Number>(x: T, log: Double<T>, power: T) -> T {
-    // UNBIAS first: log is 1/beta times a number near 1, and may be large.
-    let left = log.round() * T::UNBIAS * power;
-    let log = log.scale(power * T::UNBIAS);
+    let left = log.round() * power;
+    let log = log.scale(power);
     let sum = fast_two_sum(log.hi.at_least(x), log.hi.at_most(x));
     // At infinity sum.lo is NaN.
     let right = T::select(x < T::INFINITY, sum.hi + (sum.lo + log.lo), sum.hi);

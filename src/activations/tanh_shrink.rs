@@ -1,57 +1,31 @@
 //! What is left of x and what is made of x by its hyperbolic tangent.
 
 use crate::activation::{Activation, Jet, Parameters};
-use crate::activations::sigmoid::{Logistic, Tanh};
 use crate::math::Number;
-use crate::math::double::{Double, fast_two_sum, polynomial, two_product};
-use crate::math::exp::exp_decay;
-use crate::math::quotient::quotient;
-use crate::math::tanh::tanh_pair;
+use crate::math::double::{Double, fast_two_sum, polynomial};
+use crate::math::gate::Gate;
+use crate::math::hyperbolic::{tanh_remainder, tanh_split};
 
 /// `tanh_shrink(x) = x - tanh(x)`.
 ///
 /// Error: value and derivative at most 1 ulp, second derivative at most 2 ulp.
 /// Edges: NaN gives NaN; -inf and inf at the infinities, with derivatives 1;
 /// `tanh_shrink(-0.0) = -0.0`.
-/// Method: `|x| - 1 + 2e/(1+e)` with `e = exp(-2|x|)`; below 5/4, where that cancels, `x^3/w(x^2)`
-/// with a polynomial `w`. The derivatives are `tanh^2` and `-tanh''`.
+/// Method: [`tanh_remainder`]; with `t = tanh(x)` as a pair the derivatives are `t^2` and
+/// `2 t tanh'(x)`.
 pub struct TanhShrink;
 
 impl Activation for TanhShrink {
     #[inline(always)]
-    fn jet<T: Number>(x: T, parameters: Parameters<T>) -> Jet<T> {
-        let tanh = tanh_pair(x);
+    fn jet<T: Number>(x: T, _: Parameters<T>) -> Jet<T> {
+        let magnitude = x.abs();
+        let tanh = tanh_split(magnitude);
         Jet {
-            value: tanh_shrink(x),
-            // (hi + lo)^2, where lo is not small enough to drop its square.
-            derivative: tanh.hi.mul_add(tanh.hi, tanh.lo * (tanh.hi + tanh.hi + tanh.lo)),
-            second_derivative: -Tanh::jet(x, parameters).second_derivative,
+            value: tanh_remainder(magnitude).copysign(x),
+            derivative: tanh.hi.mul_add(tanh.hi, tanh.lo * T::TWO.mul_add(tanh.hi, tanh.lo)),
+            second_derivative: bend(magnitude, tanh).copysign(x),
         }
     }
-}
-
-#[inline(always)]
-fn tanh_shrink<T: Number>(x: T) -> T {
-    let magnitude = x.abs();
-    let square = two_product(magnitude, magnitude);
-    let six_fifths = T::pair(1.2, 4.440892098500626e-17);
-    // 3 + 6/5 x^2 as a pair; what follows is below 2^-6 of it.
-    let weight = square.multiply(six_fifths).plus_larger(T::literal(3.0));
-    let tail = polynomial(square.hi, T::TANH_SHRINK_TAIL);
-    let rest = (square.hi * square.hi).mul_add(tail, weight.lo);
-    let weight = fast_two_sum(weight.hi, rest);
-
-    let e = exp_decay(Double::from(-(T::TWO * magnitude))).to_double();
-    let near = magnitude < T::literal(1.25);
-    let numerator = Double::select(near, square.times(magnitude), e.scale(T::TWO));
-    let quotient = quotient(numerator, Double::select(near, weight, e.plus_larger(T::ONE)));
-    // |x| - 1 is exact, or what is added to it too small to count. It is at least 1/4, the
-    // quotient then less.
-    let whole = T::select(near, T::ZERO, magnitude - T::ONE);
-    let sum = fast_two_sum(whole, quotient.hi);
-    let result = sum.hi + (sum.lo + quotient.lo);
-    // At infinity sum.lo is NaN.
-    T::select(magnitude < T::INFINITY, result, magnitude).copysign(x)
 }
 
 /// `lisht(x) = x tanh(x)`.
@@ -59,34 +33,49 @@ fn tanh_shrink<T: Number>(x: T) -> T {
 /// Error: value and derivative at most 1 ulp, second derivative at most 2 ulp.
 /// Edges: NaN gives NaN; inf at the infinities, with derivatives -1 and 1 and second derivatives
 /// -0.0; `f'(-0.0) = -0.0`.
-/// Method: with `t = tanh(x)` and `s = tanh'(x)` as pairs: derivative `t + x s`, second derivative
-/// `2 s (1 - x t)`. Next to the zeros of `1 - x t` at `+-z` a polynomial in `|x| - z`.
+/// Method: with `t = tanh(x)` as a pair: derivative `t + x (1 - t^2)`; with `s = tanh'(x)` as a pair
+/// too, second derivative `2 s (1 - x t)`. Next to the zeros of `1 - x t` at `+-z` a polynomial in
+/// `|x| - z`.
 pub struct Lisht;
 
 impl Activation for Lisht {
     #[inline(always)]
     fn jet<T: Number>(x: T, _: Parameters<T>) -> Jet<T> {
         let magnitude = x.abs();
-        let tanh = tanh_pair(magnitude);
-        let Logistic { decay, slope, .. } = Logistic::at(Double::from(-(T::TWO * magnitude)));
-        let power = decay.power * T::UNBIAS;
-        // What x multiplies vanishes long before the limit.
-        let limited = magnitude.at_most(T::literal(1024.0));
+        let tanh = tanh_split(magnitude);
 
-        let product = tanh.hi.mul_add(magnitude, tanh.lo * magnitude);
-        let four = T::TWO + T::TWO;
-        // x s <= t, since x <= sinh(x) cosh(x).
-        let slope_part = slope.scale(four * power).times(limited);
-        let derivative = tanh.plus_smaller(slope_part).round();
-        // Eight times the slope before the product: it may be subnormal.
-        let bend = one_minus_product(limited, tanh).multiply_round(slope.scale(four + four));
+        // x tanh'(x) is nothing from there on.
+        let limited = magnitude.at_most(T::GATE_OPEN);
+        // x (1 - t^2) as a pair by the head of t: either the slope is exact, or it is at least 1/2.
+        let slope = (-tanh.hi).mul_add(tanh.hi, T::ONE);
+        let slope_lo = (-tanh.hi).mul_add(tanh.hi, T::ONE - slope);
+        let part = limited * slope;
+        let part_lo = limited.mul_add(slope_lo, limited.mul_add(slope, -part));
+        // x (1 - t^2) <= t, since x <= sinh(x) cosh(x).
+        let sum = fast_two_sum(tanh.hi, part);
+        // (hi + lo) - x (hi + lo)^2 grows by lo (1 - x (2 hi + lo)).
+        let by_tail = (-limited).mul_add(T::TWO.mul_add(tanh.hi, tanh.lo), T::ONE);
+        let derivative = sum.hi + tanh.lo.mul_add(by_tail, sum.lo + part_lo);
+
+        // What x multiplies vanishes long before the limit.
+        let rest = one_minus_product(magnitude.at_most(T::literal(1024.0)), tanh);
         Jet {
             // tanh(64) is 1 to twice the working precision.
-            value: T::select(magnitude < T::literal(64.0), product, magnitude),
+            value: T::select(magnitude < T::literal(64.0), tanh.times_round(magnitude), magnitude),
             derivative: derivative.copysign(x),
-            second_derivative: bend * decay.power * T::UNBIAS,
+            second_derivative: bend(magnitude, rest),
         }
     }
+}
+
+/// `2 tanh'(x) number` for `x >= 0`, rounded once.
+#[inline(always)]
+fn bend<T: Number>(x: T, number: Double<T>) -> T {
+    let distance = (-(T::TWO * x)).at_least(T::EXP_LOWEST);
+    let (gate, _) = Gate::with_growth::<false>(Double::from(distance));
+    // The product's scale is that of its result, which may be subnormal.
+    let bend = number.scale(T::literal(8.0) / T::UNBIAS).multiply_round(gate.slope());
+    bend * gate.power * T::UNBIAS
 }
 
 /// `1 - x t` for `x >= 0` and `t = tanh(x)`, relatively accurate.

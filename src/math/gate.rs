@@ -83,7 +83,7 @@ pub fn sigma<T: Number>(v: Double<T>) -> (Double<T>, T) {
     (Double { hi: inverse, lo: -(excess * inverse) }, power)
 }
 
-/// `x sigma(v)`, rounded, where [`is_plain_gate`] holds for v. The pair x is times `2^EXP_BIAS`.
+/// `x sigma(v)`, rounded, where [`is_plain_product`] holds for v. The pair x is times `2^EXP_BIAS`.
 ///
 /// Error: before rounding, relative 2^-25.4 (`f32`), 2^-54.7 (`f64`).
 #[inline(always)]
@@ -95,10 +95,10 @@ pub fn plain_times_sigma<T: Number>(x: Double<T>, v: T) -> T {
     (-excess).mul_add(inverse, quotient) * (power * T::UNBIAS * T::UNBIAS)
 }
 
-/// Whether nothing overflows or underflows on the way to a product with `sigma(v)`.
+/// Whether nothing overflows or underflows on the way to the product of a factor and `sigma(v)`.
 #[inline(always)]
-pub fn is_plain_gate<T: Number>(v: T) -> bool {
-    (v >= T::GATE_PLAIN) & (v <= T::GATE_OPEN)
+pub fn is_plain_product<T: Number>(factor: T, v: T) -> bool {
+    is_plain_factor(factor) & (v >= T::GATE_PLAIN) & (v <= T::GATE_OPEN)
 }
 
 /// Whether a factor times `2^EXP_BIAS`, and that times a few more, is far from overflowing.
@@ -262,33 +262,52 @@ impl<T: Number> Gate<T> {
     /// Error: of `e^r`, relative 2^-27.2 (`f32`), 2^-56.6 (`f64`).
     #[inline(always)]
     pub fn at<const PAIR: bool>(v: Double<T>) -> Self {
-        Gate::lifted::<PAIR>(v, T::EXP_BIAS, T::UNBIAS.reciprocal())
+        Gate::lifted::<PAIR, false>(v, T::EXP_BIAS, T::UNBIAS.reciprocal()).0
+    }
+
+    /// The same and `e^r 2^EXP_BIAS` as a pair, with an error of 2^-28.5 (`f32`), 2^-57.5 (`f64`).
+    #[inline(always)]
+    pub fn with_growth<const PAIR: bool>(v: Double<T>) -> (Self, Double<T>) {
+        Gate::lifted::<PAIR, true>(v, T::EXP_BIAS, T::UNBIAS.reciprocal())
     }
 
     /// The same where `v >= GATE_PLAIN`, with 1 in place of the powers of `2^EXP_BIAS`.
     #[inline(always)]
     pub fn plain(v: T) -> Self {
-        Gate::lifted::<false>(Double::from(v), 0, T::ONE)
+        Gate::lifted::<false, false>(Double::from(v), 0, T::ONE).0
     }
 
+    /// The gate and `e^r lift`, as a pair with a tail below an ulp if `PRECISE`.
     #[inline(always)]
-    fn lifted<const PAIR: bool>(v: Double<T>, bias: i32, lift: T) -> Self {
+    fn lifted<const PAIR: bool, const PRECISE: bool>(
+        v: Double<T>,
+        bias: i32,
+        lift: T,
+    ) -> (Self, Double<T>) {
         let (k, power) = v.hi.times_rounded_with_power(T::LOG2_E, bias);
         let r = k.mul_add(T::LN2_HI, -v.hi);
         let d = if PAIR { k.mul_add(T::LN2_LO, -v.lo) } else { k * T::LN2_LO };
         let square = r * r;
-        let tail = polynomial_by_pairs(r, square, T::GATE_TAIL, lift);
+        let tail = if PRECISE { T::EXP_TAIL } else { T::GATE_TAIL };
+        let tail = polynomial_by_pairs(r, square, tail, lift);
         // e^(r + d) = 1 + r + (r^2 q(r) + d e^r), with the first sum exact.
         let sum = r.mul_add(lift, lift);
         let dropped = r.mul_add(lift, lift - sum);
         let exponential = square.mul_add(tail, sum);
-        let rest = d.mul_add(exponential, square.mul_add(tail, dropped));
+        let (sum, rest) = if PRECISE {
+            // What rounding has taken from the exponential: none of its terms is large.
+            let lost = square.mul_add(tail, sum - exponential);
+            (exponential, d.mul_add(exponential, dropped) + lost)
+        } else {
+            (sum, d.mul_add(exponential, square.mul_add(tail, dropped)))
+        };
         let inverse = reciprocal_estimate(exponential + power);
         let hi = (-power).mul_add(inverse, T::ONE);
         let lo = (-power).mul_add(inverse, T::ONE - hi);
         // 1 - q D = (1 - q R) - q e^r; hi - q sum is below 0.08: its rounding counts for nothing.
         let residual = (-inverse).mul_add(rest, (-inverse).mul_add(sum, hi)) + lo;
-        Gate { power, inverse, complement: Double { hi, lo }, residual }
+        let gate = Gate { power, inverse, complement: Double { hi, lo }, residual };
+        (gate, Double { hi: sum, lo: rest })
     }
 
     /// `sigma(v)` divided by `power`.
@@ -304,12 +323,18 @@ impl<T: Number> Gate<T> {
         Double { hi, lo: self.residual.mul_add(hi - T::ONE, lo) }
     }
 
-    /// `sigma(-v)` where `opposite`, else `sigma(v)`, and the power of two it is to be multiplied by:
-    /// of a plain gate.
+    /// `sigma(-v)` where `opposite`, else `sigma(v)`, and the power of two it is to be multiplied by.
     #[inline(always)]
     pub fn sigma(&self, opposite: bool) -> (Double<T>, T) {
         let power = T::select(opposite, T::ONE, self.power);
         (Double::select(opposite, self.right(), self.left()), power)
+    }
+
+    /// `sigma(-v)` where `opposite`, else `sigma(v)`, rounded once.
+    #[inline(always)]
+    pub fn sigma_round(&self, opposite: bool) -> T {
+        let (sigma, power) = self.sigma(opposite);
+        sigma.round() * power
     }
 
     /// `1 - w sigma(-v)` as a pair, for `w >= 0`; without `PAIR`, for `w.hi` alone.

@@ -26,6 +26,7 @@ pub trait Number:
     + tanh::TanhConstants
     + wide::WideConstants
     + crate::activations::gelu_tanh::GeluTanhConstants
+    + crate::activations::logit::LogitConstants
     + crate::activations::mish::MishConstants
     + crate::activations::silu::SiluConstants
 {

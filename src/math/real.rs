@@ -166,17 +166,15 @@ macro_rules! implement_real {
             }
             #[inline(always)]
             fn split_exponent(self) -> (Self, Self) {
-                // Subtracting sqrt(1/2)'s bits puts the wanted exponent in the exponent field.
+                // Above sqrt(1/2), the exponent field is k + BIAS and the rest that of the fraction.
                 const SIGNIFICAND: u32 = $float::MANTISSA_DIGITS - 1;
-                const SIGN: $bits = 1 << ($bits::BITS - SIGNIFICAND - 1);
                 let start = core::$float::consts::FRAC_1_SQRT_2.to_bits();
-                let distance = self.to_bits().wrapping_sub(start);
-                let field = distance & !((1 << SIGNIFICAND) - 1);
-                let fraction = $float::from_bits(self.to_bits().wrapping_sub(field));
-                // k + SIGN is not negative: added to the magic number's low bits it is a number.
-                let biased = (field >> SIGNIFICAND).wrapping_add(SIGN) & (2 * SIGN - 1);
-                let shifted = $float::from_bits($magic.to_bits() + biased);
-                (fraction, shifted - ($magic + SIGN as $float))
+                let bits = self.to_bits().wrapping_sub(start).wrapping_add($bias << SIGNIFICAND);
+                let fraction = $float::from_bits((bits & ((1 << SIGNIFICAND) - 1)) + start);
+                // In the low bits of a power of two an integer is added to it.
+                let start = (1_u64 << SIGNIFICAND) as $float;
+                let shifted = $float::from_bits((bits >> SIGNIFICAND) | start.to_bits());
+                (fraction, shifted - (start + $bias as $float))
             }
             #[inline(always)]
             fn next_toward_zero(self) -> Self {
