@@ -97,7 +97,7 @@ impl Activation for Sigmoid {
 ///
 /// Error: value and derivative at most 1 ulp, second derivative at most 2 ulp.
 /// Edges: NaN gives NaN; -1 and 1 at the infinities, with derivatives 0; `tanh(-0.0) = -0.0`.
-/// Method: `(e^2x - 1) / (e^2x + 1)` for the value; derivative `4 sigma'(2x)` by [`Gate`]; second
+/// Method: [`tanh_round`] for the value; derivative `4 sigma'(2x)` by [`Gate`]; second
 /// derivative `-2 tanh(x) tanh'(x)`.
 pub struct Tanh;
 

@@ -10,10 +10,6 @@ use super::real::Real;
 pub trait TanhConstants: Real {
     /// `q` with `tanh(x) = x + x^3 q(x^2)` on `|x| <= 1/4`.
     const TANH_TAIL: &'static [Self];
-    /// How much later than half-way [`tanh_round`] changes the power of two.
-    const TANH_LATE: Self;
-    /// `q` with `e^(2v) - 1 = 2v + v^2 q(v)` for `|v - TANH_LATE| <= ln(2)/4 + 2^-21`.
-    const TANH_GATE_TAIL: &'static [Self];
     /// `q` with `x^3 / (x - tanh(x)) = 3 + 6/5 x^2 + x^4 q(x^2)` on `|x| <= 5/4`.
     const TANH_SHRINK_TAIL: &'static [Self];
     /// `q` with `1 - x tanh(x) = -t (z + t^2 q(t))` for `x = z + t`, `|t| <= 1/8`, where
@@ -22,23 +18,16 @@ pub trait TanhConstants: Real {
 }
 
 // tools/coefficients/tanh.sollya; relative error of x + x^3 q(x^2): 2^-32.5.
-// tools/coefficients/tanh_gate.sollya; error relative to e^(2v) - 1: 2^-31.0. With a coefficient less
-// the largest error of tanh is 1.006 ulp, with TANH_LATE as in f64 0.906.
 // tools/coefficients/tanh_shrink.sollya; relative error of 3 + 6/5 x^2 + x^4 q(x^2): 2^-30.6.
 // tools/coefficients/lisht.sollya; relative error of z + t^2 q(t): 2^-27.6.
 impl TanhConstants for f32 {
     const TANH_TAIL: &'static [f32] = &[-0.33333334, 0.13333422, -0.053971674, 0.021207865];
-    const TANH_LATE: f32 = 0.0;
-    const TANH_GATE_TAIL: &'static [f32] =
-        &[2.0, 1.3333333, 0.66666365, 0.26667413, 0.089175604, 0.025271391];
     const TANH_SHRINK_TAIL: &'static [f32] =
         &[-0.0057142847, 0.00025394518, -1.2126631e-05, 5.160762e-07];
     const LISHT_TAIL: &'static [f32] = &[-0.122041054, 0.10172858, -0.03579543, -0.004064227];
 }
 
 // tools/coefficients/tanh.sollya; relative error of x + x^3 q(x^2): 2^-64.5.
-// tools/coefficients/tanh_gate.sollya; error relative to e^(2v) - 1: 2^-61.2. With a coefficient less
-// the largest error of tanh is 1.076 ulp, with TANH_LATE = 0 too 1.163.
 // tools/coefficients/tanh_shrink.sollya; relative error of 3 + 6/5 x^2 + x^4 q(x^2): 2^-59.4.
 // tools/coefficients/lisht.sollya; relative error of z + t^2 q(t): 2^-59.0.
 impl TanhConstants for f64 {
@@ -51,20 +40,6 @@ impl TanhConstants for f64 {
         0.0035917251369351707,
         -0.0014490607586882351,
         0.0005287186085783021,
-    ];
-    const TANH_LATE: f64 = 0.025;
-    const TANH_GATE_TAIL: &'static [f64] = &[
-        2.0,
-        1.3333333333333333,
-        0.6666666666666806,
-        0.2666666666666854,
-        0.08888888888428596,
-        0.02539682539994935,
-        0.006349206862737236,
-        0.001410933811383662,
-        0.0002821631006184732,
-        5.1370183573460914e-05,
-        8.951775930021644e-06,
     ];
     const TANH_SHRINK_TAIL: &'static [f64] = &[
         -0.005714285714285712,
@@ -111,23 +86,57 @@ pub fn tanh_pair<T: Number>(x: T) -> Double<T> {
 
 /// `tanh(x)`, rounded: in half the operations of [`tanh_pair`].
 ///
-/// Error: before rounding, relative 2^-25.3 (`f32`), 2^-54.1 (`f64`).
 /// Edges: -1 and 1 at the infinities; NaN gives NaN; the sign of zero stays.
+#[inline(always)]
+pub fn tanh_round<T: Number>(x: T) -> T {
+    // A second polynomial is the shorter way where it is short itself.
+    if T::DIGITS == 24 { by_polynomials(x) } else { by_quotient(x) }
+}
+
+/// [`tanh_round`] in float32.
+///
+/// Method: below a border `x + x^3 q(x^2)`, from there on `1 - e q(e)` with `e = exp(-2|x|)`, where the
+/// second term, at most 0.26, need be right to a fraction of an ulp of 1 only.
+#[inline(always)]
+fn by_polynomials<T: Number>(x: T) -> T {
+    let magnitude = x.abs().at_most(T::literal(16.0));
+    let (k, power) = magnitude.times_rounded_with_power(-T::TWO * T::LOG2_E, 0);
+    let u = (-k).mul_add(T::LN2_HI, -T::TWO * magnitude);
+    let tail = polynomial(u, &EXP.map(T::literal));
+    let e = u.mul_add(u.mul_add(tail, T::ONE), T::ONE) * power;
+    let far = (-e).mul_add(polynomial(e, &FAR.map(T::literal)), T::ONE);
+    let square = x * x;
+    let near = (square * polynomial(square, &NEAR.map(T::literal))).mul_add(x, x);
+    // Near zero the sum would lose the sign of zero.
+    T::select(magnitude < T::literal(BORDER), near, far).copysign(x)
+}
+
+// tools/coefficients/tanh_round.sollya; errors: of x + x^3 q(x^2), relative, 2^-28.5; of 1 - e q(e)
+// 2^-31.7; of 1 + u + u^2 q(u), relative to e^u, 2^-28.2.
+const BORDER: f64 = 61.0 / 64.0;
+const NEAR: [f64; 7] =
+    [-0.3333331, 0.13332692, -0.053905983, 0.021576358, -0.00810018, 0.002430694, -0.0004006749];
+const FAR: [f64; 6] = [1.9999999, -1.9999849, 1.9993434, -1.9866468, 1.8590567, -1.2268115];
+const EXP: [f64; 5] = [0.4999999, 0.16666521, 0.041668963, 0.008368669, 0.001378246];
+
+/// [`tanh_round`] in float64.
+///
+/// Error: before rounding, relative 2^-54.1.
 /// Method: `(e^r - R) / (e^r + R)` with `e^(2|x|) = e^r / R` and `r = 2v`, both sums exact to the pair:
 /// for `R = 1` the numerator is `e^r - 1 = r + ...`, relatively accurate. For `R = 1/2` its parts
 /// cancel most where r is least; in float64 R therefore changes a little late.
 /// `1 - 2R/e^r` where R vanishes beside 1.
 #[inline(always)]
-pub fn tanh_round<T: Number>(x: T) -> T {
+fn by_quotient<T: Number>(x: T) -> T {
     let magnitude = x.abs().at_most(-T::HALF * T::EXP_LOWEST);
     // e^(2|x|) = e^(2v) / R, but for the rounding of ln 2, which u has too.
     let lift = T::UNBIAS.reciprocal();
-    let late = T::TANH_LATE - magnitude;
+    let late = T::literal(LATE) - magnitude;
     let (k, power) = late.times_rounded_with_power(T::TWO * T::LOG2_E, T::EXP_BIAS);
     let v = k.mul_add(T::HALF * T::LN2_HI, magnitude);
     let u = k.mul_add(T::HALF * T::LN2_LO, v);
     let square = u * u;
-    let tail = polynomial_by_pairs(u, square, T::TANH_GATE_TAIL, lift);
+    let tail = polynomial_by_pairs(u, square, &GATE.map(T::literal), lift);
     let rest = square.mul_add(tail, k * (T::LN2_LO * lift));
     // start + r, both times 2^EXP_BIAS; start is 0 or larger than r.
     let plus = |start: T| {
@@ -145,3 +154,22 @@ pub fn tanh_round<T: Number>(x: T) -> T {
     let far = (-(T::TWO * power)).mul_add(inverse, T::ONE);
     T::select(power < T::ULP * lift, far, near).copysign(x)
 }
+
+/// How much later than half-way the power of two changes.
+const LATE: f64 = 0.025;
+/// `q` with `e^(2v) - 1 = 2v + v^2 q(v)` for `|v - LATE| <= ln(2)/4 + 2^-21`.
+// tools/coefficients/tanh_gate.sollya; error relative to e^(2v) - 1: 2^-61.2. With a coefficient less
+// the largest error of tanh is 1.076 ulp, with LATE = 0 too 1.163.
+const GATE: [f64; 11] = [
+    2.0,
+    1.3333333333333333,
+    0.6666666666666806,
+    0.2666666666666854,
+    0.08888888888428596,
+    0.02539682539994935,
+    0.006349206862737236,
+    0.001410933811383662,
+    0.0002821631006184732,
+    5.1370183573460914e-05,
+    8.951775930021644e-06,
+];
