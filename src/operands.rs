@@ -839,11 +839,61 @@ unsafe fn scatter<E: Copy>(from: &[E], to: Operand) {
 #[cfg(test)]
 mod tests {
     use super::{Operand, compute};
-    use crate::catalogue::kernels;
+    use crate::catalogue::{CATALOGUE, kernels};
     use crate::math::Number;
     use crate::simd::{ElementFunction, Level, MAX_INPUTS, MAX_OUTPUTS};
-    use crate::storage::Storage;
-    use half::bf16;
+    use crate::storage::{Element, Storage};
+    use half::{bf16, f16};
+
+    /// The results of a form for some gradients and all x of a domain, where the derivative is an
+    /// exact float64 over `divisor`.
+    fn check_backward(
+        [row, form]: [&str; 2],
+        domain: [f64; 2],
+        divisor: f64,
+        numerator: fn(f64) -> f64,
+    ) {
+        let row = CATALOGUE.iter().find(|candidate| candidate.name == row).unwrap();
+        for level in Level::available() {
+            let ufuncs = row.ufuncs(level);
+            let kernels = ufuncs.iter().find(|ufunc| ufunc.form == form).unwrap().kernels;
+            let mut points: Vec<f16> = (0..=u16::MAX).map(f16::from_bits).collect();
+            points.retain(|x| (domain[0]..=domain[1]).contains(&x.to_f64()));
+            for gradient in (0..200_u16).map(|step| f16::from_bits(317 * step)) {
+                let mut gradient = if gradient.is_finite() { gradient } else { f16::ONE };
+                let mut results = vec![f16::ZERO; points.len()];
+                let operands = [
+                    Operand { pointer: (&raw mut gradient).cast(), stride: 0 },
+                    Operand { pointer: points.as_mut_ptr().cast(), stride: 2 },
+                    Operand { pointer: results.as_mut_ptr().cast(), stride: 2 },
+                ];
+                // SAFETY: as many elements of each operand, or one that is repeated.
+                unsafe { compute(&kernels, Storage::Float16, &operands, points.len()) };
+                for (&x, &result) in points.iter().zip(&results) {
+                    let product = gradient.to_f64() * numerator(x.to_f64()) / divisor;
+                    let expected = <f16 as Element<f64>>::narrowed(product);
+                    assert_eq!(result, expected, "{}: {gradient}, {x}", ufuncs[0].name);
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn products_of_few_bits_are_rounded_once() {
+        check_backward(["hard_swish", "backward"], [-8.0, 8.0], 6.0, |x| match x {
+            ..=-3.0 => 0.0,
+            3.0.. => 6.0,
+            _ => 2.0 * x + 3.0,
+        });
+        check_backward(["sparse_plus", "backward"], [-8.0, 8.0], 2.0, |x| {
+            (x + 1.0).clamp(0.0, 2.0)
+        });
+        check_backward(["hard_sigmoid", "backward"], [-8.0, 8.0], 6.0, |x| {
+            if x.abs() < 3.0 { 1.0 } else { 0.0 }
+        });
+        check_backward(["sigmoid", "backward_from_output"], [0.0, 1.0], 1.0, |y| y * (1.0 - y));
+        check_backward(["tanh", "backward_from_output"], [-1.0, 1.0], 1.0, |y| 1.0 - y * y);
+    }
 
     struct Product;
 
