@@ -41,7 +41,37 @@ pub trait Activation: 'static {
     /// float32 result is a tie only where the exact one is.
     const NEVER_OPEN: &'static [&'static str] = &[];
 
+    /// The forms, by suffix, that half formats have from the functions named `odd` below, for an
+    /// activation without parameters. Their float32 results round as the exact ones do, if those are 0
+    /// or above 2^-100 in magnitude, or else the form is in `NEVER_OPEN` too. For functions of so few
+    /// bits that many results are ties: all of these would be computed again in float64.
+    const ODD: &'static [&'static str] = &[];
+
     fn jet<T: Number>(x: T, parameters: Parameters<T>) -> Jet<T>;
+
+    /// `f(x)` for [`ODD`](Self::ODD) forms.
+    #[inline(always)]
+    fn odd_value<T: Number>(x: T) -> T {
+        Self::jet(x, [T::ZERO; 2]).value
+    }
+
+    /// `grad f'(x)` likewise.
+    #[inline(always)]
+    fn odd_backward<T: Number>(grad: T, x: T) -> T {
+        grad * Self::jet(x, [T::ZERO; 2]).derivative
+    }
+
+    /// `f'(x)` likewise, as a function of `y = f(x)`.
+    #[inline(always)]
+    fn odd_derivative_from_output<T: Number>(y: T) -> T {
+        Self::derivative_from_output(y, [T::ZERO; 2])
+    }
+
+    /// `grad f'(x)` likewise, as a function of `y = f(x)`.
+    #[inline(always)]
+    fn odd_backward_from_output<T: Number>(grad: T, y: T) -> T {
+        grad * Self::derivative_from_output(y, [T::ZERO; 2])
+    }
 
     /// The jet at the default parameters: the same bits, sooner.
     #[inline(always)]
@@ -164,6 +194,12 @@ pub trait Form: 'static {
 
     /// `inputs` holds the gradients, then x (or y), then the parameters.
     fn apply<A: Activation, T: Number>(inputs: [T; MAX_INPUTS]) -> [T; MAX_OUTPUTS];
+
+    /// For [`Activation::ODD`].
+    #[inline(always)]
+    fn apply_odd<A: Activation, T: Number>(inputs: [T; MAX_INPUTS]) -> [T; MAX_OUTPUTS] {
+        Self::apply::<A, T>(inputs)
+    }
 }
 
 /// The form `F` of the activation `A` as a function of its operands.
@@ -175,11 +211,16 @@ impl<A: Activation, F: Form> ElementFunction for Projection<A, F> {
     const ARGUMENT: usize = F::GRADIENTS;
     const LIGHT: bool = contains(A::LIGHT, F::SUFFIX);
     const NEVER_OPEN: bool = contains(A::NEVER_OPEN, F::SUFFIX);
+    const ODD: bool = contains(A::ODD, F::SUFFIX);
     // The exact result is less than an ulp away, and a tie is a float32: it is the result, or farther.
     const MARGIN: u32 = if F::GRADIENTS + A::PARAMETERS == 0 { 0 } else { 4 };
     #[inline(always)]
     fn apply<T: Number>(inputs: [T; MAX_INPUTS]) -> [T; MAX_OUTPUTS] {
         F::apply::<A, T>(inputs)
+    }
+    #[inline(always)]
+    fn apply_odd<T: Number>(inputs: [T; MAX_INPUTS]) -> [T; MAX_OUTPUTS] {
+        if Self::ODD { F::apply_odd::<A, T>(inputs) } else { F::apply::<A, T>(inputs) }
     }
 
     const HAS_ORDINARY: bool = A::HAS_ORDINARY && F::OF_JET;
@@ -225,7 +266,7 @@ fn parameters_of<F: Form, T: Number>(inputs: [T; MAX_INPUTS]) -> Parameters<T> {
 macro_rules! forms {
     ($($(#[$doc:meta])* $name:ident $suffix:literal, $native:literal, $of_jet:literal:
        $gradients:literal -> $outputs:literal,
-       |$inputs:ident: $A:ident, $T:ident| $result:expr;)*) => {$(
+       |$inputs:ident: $A:ident, $T:ident| $result:expr $(, odd $odd:expr)?;)*) => {$(
         $(#[$doc])*
         pub struct $name;
         impl Form for $name {
@@ -238,6 +279,14 @@ macro_rules! forms {
             fn apply<$A: Activation, $T: Number>($inputs: [$T; MAX_INPUTS]) -> [$T; MAX_OUTPUTS] {
                 $result
             }
+            $(
+                #[inline(always)]
+                fn apply_odd<$A: Activation, $T: Number>(
+                    $inputs: [$T; MAX_INPUTS],
+                ) -> [$T; MAX_OUTPUTS] {
+                    $odd
+                }
+            )?
         }
     )*
         /// Those of the forms from the output.
@@ -249,7 +298,8 @@ macro_rules! forms {
 
 forms! {
     /// `f(x)`
-    Value "", true, true: 0 -> 1, |inputs: A, T| [jet_at::<A, Self, T>(inputs).value, T::ZERO, T::ZERO];
+    Value "", true, true: 0 -> 1, |inputs: A, T| [jet_at::<A, Self, T>(inputs).value, T::ZERO, T::ZERO],
+        odd [A::odd_value(inputs[0]), T::ZERO, T::ZERO];
     /// `f'(x)`
     Derivative "derivative", true, true: 0 -> 1, |inputs: A, T| [jet_at::<A, Self, T>(inputs).derivative, T::ZERO, T::ZERO];
     /// `f''(x)`
@@ -259,10 +309,11 @@ forms! {
     ValueAndDerivative "value_and_derivative", true, true: 0 -> 2, |inputs: A, T| {
         let jet = jet_at::<A, Self, T>(inputs);
         [jet.value, jet.derivative, T::ZERO]
-    };
+    }, odd [A::odd_value(inputs[0]), jet_at::<A, Self, T>(inputs).derivative, T::ZERO];
     /// `grad f'(x)`
     Backward "backward", true, true: 1 -> 1,
-        |inputs: A, T| [inputs[0] * jet_at::<A, Self, T>(inputs).derivative, T::ZERO, T::ZERO];
+        |inputs: A, T| [inputs[0] * jet_at::<A, Self, T>(inputs).derivative, T::ZERO, T::ZERO],
+        odd [A::odd_backward(inputs[0], inputs[1]), T::ZERO, T::ZERO];
     /// `(gg f'(x), gg grad f''(x))`
     DoubleBackward "double_backward", false, true: 2 -> 2, |inputs: A, T| {
         let jet = jet_at::<A, Self, T>(inputs);
@@ -271,12 +322,12 @@ forms! {
     /// `f'(x)` from `y = f(x)`
     DerivativeFromOutput "derivative_from_output", true, false: 0 -> 1, |inputs: A, T| {
         [A::derivative_from_output(inputs[0], parameters_of::<Self, T>(inputs)), T::ZERO, T::ZERO]
-    };
+    }, odd [A::odd_derivative_from_output(inputs[0]), T::ZERO, T::ZERO];
     /// `grad f'(x)` from `y = f(x)`
     BackwardFromOutput "backward_from_output", true, false: 1 -> 1, |inputs: A, T| {
         let derivative = A::derivative_from_output(inputs[1], parameters_of::<Self, T>(inputs));
         [inputs[0] * derivative, T::ZERO, T::ZERO]
-    };
+    }, odd [A::odd_backward_from_output(inputs[0], inputs[1]), T::ZERO, T::ZERO];
     /// `df/dp` of the first parameter
     FirstParameterDerivative "parameter_derivative", false, false: 0 -> 1, |inputs: A, T| {
         [A::parameter_derivatives(inputs[0], parameters_of::<Self, T>(inputs))[0], T::ZERO, T::ZERO]

@@ -14,7 +14,7 @@ use crate::activations::{
     elu, erf, gelu, gelu_tanh, hard, logit, mish, relu, shrink, sigmoid, silu, softplus, softsign,
     sparse, tanh_shrink,
 };
-use crate::operands::Kernels;
+use crate::operands::{HalfKernels, Kernels};
 use crate::simd::{ElementFunction, Level};
 
 /// A parameter of an activation.
@@ -133,6 +133,7 @@ pub fn kernels<F: ElementFunction>(level: Level, native: bool) -> Kernels {
         level,
         single: native.then(|| level.kernel::<F, f32>()),
         double: level.kernel::<F, f64>(),
+        half: (native && (F::NEVER_OPEN || F::ODD)).then(|| HalfKernels::of::<F>(level)),
         never_open: F::NEVER_OPEN,
         margin: F::MARGIN,
         light: F::LIGHT,

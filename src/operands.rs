@@ -2,8 +2,9 @@
 //!
 //! Contiguous operands in a kernel's own precision go straight to it. Everything else (strided,
 //! half-precision, widened) passes through a small buffer on the stack, a chunk at a time, so there
-//! is one kernel for each function and precision. Large calls are split over threads where the
-//! operands allow it.
+//! is one kernel for each function and precision; half formats have kernels of their own for the
+//! functions whose float32 results round right, which take less time than the buffer. Large calls are
+//! split over threads where the operands allow it.
 
 use core::marker::PhantomData;
 use core::mem::{MaybeUninit, size_of};
@@ -13,8 +14,10 @@ use core::ptr::{null, null_mut};
 use half::{bf16, f16};
 
 use crate::float_status::FloatStatus;
-use crate::math::Number;
-use crate::simd::{CACHE_LINE, Input, Instructions, Kernel, Level, MAX_INPUTS, MAX_OUTPUTS, Task};
+use crate::simd::{
+    CACHE_LINE, ElementFunction, Input, Instructions, Kernel, Level, MAX_INPUTS, MAX_OUTPUTS, Task,
+    prefetch_ahead,
+};
 use crate::storage::{Element, Half, Settling, Storage};
 use crate::threads;
 
@@ -30,6 +33,8 @@ pub struct Kernels {
     /// `None` where float32 operands are computed in float64 and rounded once.
     pub single: Option<Kernel<f32>>,
     pub double: Kernel<f64>,
+    /// For half formats, where float32 results round right.
+    pub half: Option<HalfKernels>,
     /// How float32 results become half formats: see [`ElementFunction`](crate::simd::ElementFunction).
     pub never_open: bool,
     pub margin: u32,
@@ -37,6 +42,26 @@ pub struct Kernels {
     pub light: bool,
     /// The fewest elements a thread takes at a time.
     pub grain: usize,
+}
+
+/// The loops over operands of half formats.
+#[derive(Clone, Copy)]
+pub struct HalfKernels {
+    float16: Kernel<f16>,
+    bfloat16: Kernel<bf16>,
+    /// Whether bfloat16 results may be wrong where an operand is tiny: see
+    /// [`apply_odd`](crate::simd::ElementFunction::apply_odd).
+    bounded: bool,
+}
+
+impl HalfKernels {
+    pub(crate) fn of<F: ElementFunction>(level: Level) -> HalfKernels {
+        HalfKernels {
+            float16: level.half_kernel::<F, f16>(),
+            bfloat16: level.half_kernel::<F, bf16>(),
+            bounded: !F::NEVER_OPEN,
+        }
+    }
 }
 
 /// A strided operand.
@@ -161,22 +186,39 @@ pub(crate) unsafe fn compute_range(
 ) {
     // SAFETY: passed on from the caller; each arm pairs a storage with its buffer type.
     unsafe {
-        match (storage, kernels.single) {
-            (Storage::Float32, Some(kernel)) => {
+        match (storage, kernels.single, kernels.half) {
+            (Storage::Float32, Some(kernel), _) => {
                 run::<f32, f32>(kernels, kernel, inputs, outputs, start, length, streamed)
             }
-            (Storage::Float32, None) => {
+            (Storage::Float32, None, _) => {
                 run::<f32, f64>(kernels, kernels.double, inputs, outputs, start, length, streamed)
             }
-            (Storage::Float64, _) => {
+            (Storage::Float64, ..) => {
                 run::<f64, f64>(kernels, kernels.double, inputs, outputs, start, length, streamed)
             }
-            // Half formats: in float32 where a kernel for it exists, and again in float64 where
-            // that leaves the rounding open.
-            (Storage::Float16, _) => {
+            // Half formats: by loops of their own, where float32 results round right.
+            (Storage::Float16, _, Some(half)) => {
+                run::<f16, f16>(kernels, half.float16, inputs, outputs, start, length, streamed)
+            }
+            (Storage::Bfloat16, _, Some(half)) if !half.bounded => {
+                run::<bf16, bf16>(kernels, half.bfloat16, inputs, outputs, start, length, streamed)
+            }
+            (Storage::Bfloat16, Some(_), Some(half)) => {
+                let range = start..start + length;
+                kernels.level.run(BoundedTask {
+                    kernels,
+                    kernel: half.bfloat16,
+                    inputs,
+                    outputs,
+                    range,
+                })
+            }
+            // In float32 where a kernel for it exists, and again in float64 where that leaves the
+            // rounding open.
+            (Storage::Float16, ..) => {
                 run_half::<f16>(kernels, inputs, outputs, start..start + length)
             }
-            (Storage::Bfloat16, _) => {
+            (Storage::Bfloat16, ..) => {
                 run_half::<bf16>(kernels, inputs, outputs, start..start + length)
             }
         }
@@ -205,7 +247,7 @@ const STREAMED_CHUNK: usize = 2048;
 /// # Safety
 /// As [`compute`], with `E` the storage, for the elements `start .. start + count`.
 #[inline]
-unsafe fn run<E: Element<T>, T: Number>(
+unsafe fn run<E: Element<T>, T: Element<T>>(
     kernels: &Kernels,
     kernel: Kernel<T>,
     inputs: &[Operand],
@@ -272,7 +314,7 @@ struct StreamedTask<'a, T> {
 #[repr(align(64))]
 struct Streamed<T>([MaybeUninit<T>; STREAMED_CHUNK]);
 
-impl<T: Number> Task for StreamedTask<'_, T> {
+impl<T: Copy> Task for StreamedTask<'_, T> {
     #[inline(always)]
     fn run<I: Instructions>(self) {
         if !I::PASSES_CACHES {
@@ -313,7 +355,7 @@ struct BufferedTask<'a, E, T> {
     stored: PhantomData<E>,
 }
 
-impl<E: Element<T>, T: Number> Task for BufferedTask<'_, E, T> {
+impl<E: Element<T>, T: Copy> Task for BufferedTask<'_, E, T> {
     #[inline(always)]
     fn run<I: Instructions>(self) {
         let mut buffers = Buffers::<T>::new();
@@ -345,7 +387,7 @@ impl<E: Element<T>, T: Number> Task for BufferedTask<'_, E, T> {
 /// Memory for a chunk of every operand; initialised for the inputs there are, as far as it is used.
 struct Buffers<T>([MaybeUninit<[T; CHUNK]>; MAX_INPUTS + MAX_OUTPUTS]);
 
-impl<T: Number> Buffers<T> {
+impl<T: Copy> Buffers<T> {
     #[inline(always)]
     fn new() -> Self {
         Buffers([const { MaybeUninit::uninit() }; MAX_INPUTS + MAX_OUTPUTS])
@@ -406,6 +448,64 @@ struct HalfTask<'a, H, T> {
     outputs: &'a [Operand],
     range: Range<usize>,
     half: PhantomData<H>,
+}
+
+/// A call on bfloat16 operands whose results are right unless an operand is tiny. Made only where
+/// [`run`]'s contract holds, with `kernels.single`.
+struct BoundedTask<'a> {
+    kernels: &'a Kernels,
+    kernel: Kernel<bf16>,
+    inputs: &'a [Operand],
+    outputs: &'a [Operand],
+    range: Range<usize>,
+}
+
+/// Elements that are looked at before they are computed, still in the first cache.
+const BOUNDED_CHUNK: usize = 2048;
+
+/// Whether any number is below 2^-45 in magnitude, and not zero. Where none is, the products with one
+/// factor more that is not below 2^-9 are above 2^-100.
+#[inline(always)]
+fn any_tiny<'a>(numbers: impl Iterator<Item = &'a bf16>) -> bool {
+    const LEAST: u16 = (127 - 45) << 7;
+    let mut least = u16::MAX;
+    for number in numbers {
+        least = least.min((number.to_bits() & 0x7fff).wrapping_sub(1));
+    }
+    least < LEAST - 1
+}
+
+impl Task for BoundedTask<'_> {
+    #[inline(always)]
+    fn run<I: Instructions>(self) {
+        let BoundedTask { kernels, kernel, inputs, outputs, range } = self;
+        for start in range.clone().step_by(BOUNDED_CHUNK) {
+            let length = (range.end - start).min(BOUNDED_CHUNK);
+            let has_tiny = |input: &Operand| {
+                let operand = input.advanced(start);
+                // SAFETY: `length` elements are readable, one where it is repeated.
+                unsafe {
+                    if operand.stride == size_of::<bf16>() as isize {
+                        let numbers: *const bf16 = operand.pointer.cast();
+                        any_tiny(core::slice::from_raw_parts(numbers, length).iter())
+                    } else {
+                        any_tiny((0..length).map(|k| &*operand.at(k).cast()))
+                    }
+                }
+            };
+            // SAFETY: as for the whole range; no output is written before the inputs are read.
+            unsafe {
+                match kernels.single {
+                    Some(kernel) if inputs.iter().any(has_tiny) => {
+                        let range = start..start + length;
+                        let half = PhantomData::<bf16>;
+                        HalfTask { kernels, kernel, inputs, outputs, range, half }.run::<I>();
+                    }
+                    _ => run::<bf16, bf16>(kernels, kernel, inputs, outputs, start, length, false),
+                }
+            }
+        }
+    }
 }
 
 /// Elements that are settled at once: a kernel takes as long for one.
@@ -686,11 +786,12 @@ fn set(marks: &[u8; CHUNK]) -> impl Iterator<Item = usize> {
 /// # Safety
 /// `count` elements of `E` are readable at `from`, and `to` holds `count` of `T`, initialised.
 #[inline(always)]
-unsafe fn load<I: Instructions, E: Element<T>, T: Number>(from: Operand, to: *mut T, count: usize) {
+unsafe fn load<I: Instructions, E: Element<T>, T: Copy>(from: Operand, to: *mut T, count: usize) {
     // SAFETY: as the caller vouches; the stored elements are gathered before they are converted.
     unsafe {
         let to = core::slice::from_raw_parts_mut(to, count);
         if from.stride == size_of::<E>() as isize {
+            prefetch_ahead(from.pointer, count * size_of::<E>());
             E::widen::<I>(core::slice::from_raw_parts(from.pointer.cast(), count), to);
             return;
         }
@@ -707,7 +808,7 @@ unsafe fn load<I: Instructions, E: Element<T>, T: Number>(from: Operand, to: *mu
 /// # Safety
 /// `count` elements of `T` are readable at `from`, and `count` of `E` writable at `to`.
 #[inline(always)]
-unsafe fn store<I: Instructions, E: Element<T>, T: Number>(
+unsafe fn store<I: Instructions, E: Element<T>, T: Copy>(
     from: *const T,
     to: Operand,
     count: usize,
@@ -716,6 +817,7 @@ unsafe fn store<I: Instructions, E: Element<T>, T: Number>(
     unsafe {
         let from = core::slice::from_raw_parts(from, count);
         if to.stride == size_of::<E>() as isize {
+            prefetch_ahead(to.pointer, count * size_of::<E>());
             E::narrow::<I>(from, core::slice::from_raw_parts_mut(to.pointer.cast(), count));
             return;
         }
@@ -745,11 +847,61 @@ unsafe fn scatter<E: Copy>(from: &[E], to: Operand) {
 #[cfg(test)]
 mod tests {
     use super::{Operand, compute};
-    use crate::catalogue::kernels;
+    use crate::catalogue::{CATALOGUE, kernels};
     use crate::math::Number;
     use crate::simd::{ElementFunction, Level, MAX_INPUTS, MAX_OUTPUTS};
-    use crate::storage::Storage;
-    use half::bf16;
+    use crate::storage::{Element, Storage};
+    use half::{bf16, f16};
+
+    /// The results of a form for some gradients and all x of a domain, where the derivative is an
+    /// exact float64 over `divisor`.
+    fn check_backward(
+        [row, form]: [&str; 2],
+        domain: [f64; 2],
+        divisor: f64,
+        numerator: fn(f64) -> f64,
+    ) {
+        let row = CATALOGUE.iter().find(|candidate| candidate.name == row).unwrap();
+        for level in Level::available() {
+            let ufuncs = row.ufuncs(level);
+            let kernels = ufuncs.iter().find(|ufunc| ufunc.form == form).unwrap().kernels;
+            let mut points: Vec<f16> = (0..=u16::MAX).map(f16::from_bits).collect();
+            points.retain(|x| (domain[0]..=domain[1]).contains(&x.to_f64()));
+            for gradient in (0..200_u16).map(|step| f16::from_bits(317 * step)) {
+                let mut gradient = if gradient.is_finite() { gradient } else { f16::ONE };
+                let mut results = vec![f16::ZERO; points.len()];
+                let operands = [
+                    Operand { pointer: (&raw mut gradient).cast(), stride: 0 },
+                    Operand { pointer: points.as_mut_ptr().cast(), stride: 2 },
+                    Operand { pointer: results.as_mut_ptr().cast(), stride: 2 },
+                ];
+                // SAFETY: as many elements of each operand, or one that is repeated.
+                unsafe { compute(&kernels, Storage::Float16, &operands, points.len()) };
+                for (&x, &result) in points.iter().zip(&results) {
+                    let product = gradient.to_f64() * numerator(x.to_f64()) / divisor;
+                    let expected = <f16 as Element<f64>>::narrowed(product);
+                    assert_eq!(result, expected, "{}: {gradient}, {x}", ufuncs[0].name);
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn products_of_few_bits_are_rounded_once() {
+        check_backward(["hard_swish", "backward"], [-8.0, 8.0], 6.0, |x| match x {
+            ..=-3.0 => 0.0,
+            3.0.. => 6.0,
+            _ => 2.0 * x + 3.0,
+        });
+        check_backward(["sparse_plus", "backward"], [-8.0, 8.0], 2.0, |x| {
+            (x + 1.0).clamp(0.0, 2.0)
+        });
+        check_backward(["hard_sigmoid", "backward"], [-8.0, 8.0], 6.0, |x| {
+            if x.abs() < 3.0 { 1.0 } else { 0.0 }
+        });
+        check_backward(["sigmoid", "backward_from_output"], [0.0, 1.0], 1.0, |y| y * (1.0 - y));
+        check_backward(["tanh", "backward_from_output"], [-1.0, 1.0], 1.0, |y| 1.0 - y * y);
+    }
 
     struct Product;
 

@@ -13,16 +13,18 @@ use core::arch::x86_64::{
     __m128i, __m256, __m256i, __m512, _MM_FROUND_TO_NEAREST_INT, _mm_sfence, _mm256_cvtph_ps,
     _mm256_cvtps_ph, _mm256_stream_ps, _mm512_cvtph_ps, _mm512_cvtps_ph, _mm512_stream_ps,
 };
+use core::marker::PhantomData;
 use core::mem::MaybeUninit;
 #[cfg(target_arch = "x86_64")]
 use core::mem::transmute;
 use core::ptr::{null, null_mut};
 use core::str::FromStr;
 
-use half::f16;
 use half::slice::HalfFloatSliceExt;
+use half::{bf16, f16};
 
 use crate::math::Number;
+use crate::storage::{Element, Half};
 
 /// The most operands a kernel reads: two gradients, x, two parameters.
 pub const MAX_INPUTS: usize = 5;
@@ -39,8 +41,11 @@ pub trait ElementFunction: 'static {
     /// and loses where an operand is not aligned: each of its vectors crosses two cache lines, and
     /// only every second one of AVX2's.
     const LIGHT: bool = false;
-    /// Whether float32 results for operands of a half format, rounded to it, are right as they are.
+    /// Whether the float32 results for operands of a half format, rounded to it, are right as they are,
+    /// those of [`apply_odd`](Self::apply_odd) where it is another function.
     const NEVER_OPEN: bool = false;
+    /// Whether [`apply_odd`](Self::apply_odd) is another function than `apply`.
+    const ODD: bool = false;
     /// How many ulps a float32 result is off at most, rounded down: where no tie between two numbers
     /// of a half format is as near, the exact result rounds to the same. A product is off by what a
     /// factor is, an ulp that the product may double, and its own rounding; here twice of that.
@@ -49,6 +54,13 @@ pub trait ElementFunction: 'static {
     const HAS_ORDINARY: bool = false;
     /// The results at one element; places beyond `INPUTS` and `OUTPUTS` are not read.
     fn apply<T: Number>(inputs: [T; MAX_INPUTS]) -> [T; MAX_OUTPUTS];
+
+    /// Float32 results for operands of a half format that round to it as the exact ones do, where those
+    /// are 0 or above 2^-100 in magnitude; see [`math::odd`](crate::math::odd).
+    #[inline(always)]
+    fn apply_odd<T: Number>(inputs: [T; MAX_INPUTS]) -> [T; MAX_OUTPUTS] {
+        Self::apply(inputs)
+    }
 
     /// Whether the results at this element are those of [`ordinary`](Self::ordinary), not of `apply`.
     #[inline(always)]
@@ -60,6 +72,19 @@ pub trait ElementFunction: 'static {
     #[inline(always)]
     fn ordinary<T: Number>(inputs: [T; MAX_INPUTS]) -> [T; MAX_OUTPUTS] {
         Self::apply(inputs)
+    }
+}
+
+/// `F` as the loops for half formats compute it.
+struct Odd<F>(PhantomData<F>);
+
+impl<F: ElementFunction> ElementFunction for Odd<F> {
+    const INPUTS: usize = F::INPUTS;
+    const OUTPUTS: usize = F::OUTPUTS;
+    const ARGUMENT: usize = F::ARGUMENT;
+    #[inline(always)]
+    fn apply<T: Number>(inputs: [T; MAX_INPUTS]) -> [T; MAX_OUTPUTS] {
+        F::apply_odd(inputs)
     }
 }
 
@@ -169,6 +194,20 @@ impl Level {
 }
 
 impl Level {
+    /// The loop of `F` over operands of a half format: converted, computed in float32 and rounded in
+    /// registers.
+    pub(crate) fn half_kernel<F: ElementFunction, H: Half>(self) -> Kernel<H> {
+        match self {
+            Level::Portable => portable_half::<F, H>,
+            #[cfg(target_arch = "x86_64")]
+            Level::Avx2 => avx2_half::<F, H>,
+            #[cfg(target_arch = "x86_64")]
+            Level::Avx512 => avx512_half::<F, H>,
+            #[cfg(target_arch = "aarch64")]
+            Level::Neon => portable_half::<F, H>,
+        }
+    }
+
     /// The same function for one element at a time: quick to call, slow for arrays.
     pub fn scalar_kernel<F: ElementFunction, T: Number>(self) -> Kernel<T> {
         match self {
@@ -296,6 +335,35 @@ implement_instructions!(
     _mm512_stream_ps
 );
 
+/// The bits of bfloat16s as the upper halves of 32 bits: those at even places, then those at odd ones.
+#[inline(always)]
+pub(crate) fn split_pairs<const N: usize>(block: [bf16; N]) -> [u32; N] {
+    const { assert!(N.is_multiple_of(2)) };
+    let pairs = (&raw const block).cast::<u32>();
+    let mut split = [0; N];
+    for k in 0..N / 2 {
+        // SAFETY: a pair of the block.
+        let pair = unsafe { pairs.add(k).read_unaligned() };
+        split[k] = pair << 16;
+        split[N / 2 + k] = pair & 0xffff_0000;
+    }
+    split
+}
+
+/// The upper halves put together again.
+#[inline(always)]
+pub(crate) fn joined_pairs<const N: usize>(split: [u32; N]) -> [bf16; N] {
+    const { assert!(N.is_multiple_of(2)) };
+    let mut block = [bf16::ZERO; N];
+    let pairs = (&raw mut block).cast::<u32>();
+    for k in 0..N / 2 {
+        let pair = split[k] >> 16 | split[N / 2 + k] & 0xffff_0000;
+        // SAFETY: a pair of the block.
+        unsafe { pairs.add(k).write_unaligned(pair) };
+    }
+    block
+}
+
 /// Converts blocks, and what is left after them in one that is filled up.
 #[cfg(target_arch = "x86_64")]
 #[inline(always)]
@@ -307,8 +375,9 @@ fn in_blocks<A: Copy, B: Copy, const LANES: usize>(
 ) {
     let (blocks, rest) = from.as_chunks::<LANES>();
     let (converted, last) = to.as_chunks_mut::<LANES>();
-    for (&block, converted) in blocks.iter().zip(converted) {
-        *converted = convert(block);
+    // By index: the compiler does not always see through a zip.
+    for k in 0..blocks.len().min(converted.len()) {
+        converted[k] = convert(blocks[k]);
     }
     if !rest.is_empty() {
         let mut block = [filling; LANES];
@@ -392,10 +461,10 @@ pub(crate) const CACHE_LINE: usize = 64;
 /// fetched too, since their lines are read before they are written.
 const AHEAD: usize = 2048;
 
-/// Fetches a block's cache lines ahead.
+/// Fetches the cache lines ahead of as many bytes.
 #[inline(always)]
-fn prefetch_ahead<T, const BLOCK: usize>(place: *const T) {
-    for line in (0..size_of::<[T; BLOCK]>()).step_by(CACHE_LINE) {
+pub(crate) fn prefetch_ahead<T>(place: *const T, bytes: usize) {
+    for line in (0..bytes).step_by(CACHE_LINE) {
         prefetch(place.wrapping_byte_add(AHEAD + line));
     }
 }
@@ -421,7 +490,7 @@ unsafe fn portable<F: ElementFunction, T: Number>(
     outputs: *const *mut T,
 ) {
     // SAFETY: passed on from the caller.
-    unsafe { run::<F, T, PORTABLE_BLOCK>(count, inputs, outputs) }
+    unsafe { run::<F, T, T, Always, PORTABLE_BLOCK>(count, inputs, outputs) }
 }
 
 /// # Safety
@@ -436,9 +505,9 @@ unsafe fn avx2<F: ElementFunction, T: Number>(
     // SAFETY: passed on from the caller.
     unsafe {
         if F::LIGHT {
-            run::<F, T, AVX2_LIGHT_BLOCK>(count, inputs, outputs)
+            run::<F, T, T, Always, AVX2_LIGHT_BLOCK>(count, inputs, outputs)
         } else {
-            run::<F, T, AVX2_BLOCK>(count, inputs, outputs)
+            run::<F, T, T, Always, AVX2_BLOCK>(count, inputs, outputs)
         }
     }
 }
@@ -455,9 +524,9 @@ unsafe fn avx512<F: ElementFunction, T: Number>(
     // SAFETY: passed on from the caller.
     unsafe {
         if size_of::<T>() == size_of::<f32>() {
-            run::<F, T, AVX512_SINGLE_BLOCK>(count, inputs, outputs)
+            run::<F, T, T, Always, AVX512_SINGLE_BLOCK>(count, inputs, outputs)
         } else {
-            run::<F, T, AVX512_DOUBLE_BLOCK>(count, inputs, outputs)
+            run::<F, T, T, Always, AVX512_DOUBLE_BLOCK>(count, inputs, outputs)
         }
     }
 }
@@ -472,7 +541,51 @@ unsafe fn scalar_fma<F: ElementFunction, T: Number>(
     outputs: *const *mut T,
 ) {
     // SAFETY: passed on from the caller.
-    unsafe { run::<F, T, 1>(count, inputs, outputs) }
+    unsafe { run::<F, T, T, Always, 1>(count, inputs, outputs) }
+}
+
+// Elements of half formats in a block.
+#[cfg(target_arch = "x86_64")]
+const AVX512_HALF_BLOCK: usize = 64;
+#[cfg(target_arch = "x86_64")]
+const AVX2_HALF_BLOCK: usize = 32;
+const PORTABLE_HALF_BLOCK: usize = 16;
+
+/// # Safety
+/// As [`Kernel`].
+unsafe fn portable_half<F: ElementFunction, H: Half>(
+    count: usize,
+    inputs: *const Input<H>,
+    outputs: *const *mut H,
+) {
+    // SAFETY: passed on from the caller.
+    unsafe { run::<Odd<F>, H, f32, Always, PORTABLE_HALF_BLOCK>(count, inputs, outputs) }
+}
+
+/// # Safety
+/// As [`Kernel`].
+#[cfg(target_arch = "x86_64")]
+#[target_feature(enable = "avx2,fma,f16c")]
+unsafe fn avx2_half<F: ElementFunction, H: Half>(
+    count: usize,
+    inputs: *const Input<H>,
+    outputs: *const *mut H,
+) {
+    // SAFETY: passed on from the caller.
+    unsafe { run::<Odd<F>, H, f32, Avx2, AVX2_HALF_BLOCK>(count, inputs, outputs) }
+}
+
+/// # Safety
+/// As [`Kernel`].
+#[cfg(target_arch = "x86_64")]
+#[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,fma,f16c")]
+unsafe fn avx512_half<F: ElementFunction, H: Half>(
+    count: usize,
+    inputs: *const Input<H>,
+    outputs: *const *mut H,
+) {
+    // SAFETY: passed on from the caller.
+    unsafe { run::<Odd<F>, H, f32, Avx512, AVX512_HALF_BLOCK>(count, inputs, outputs) }
 }
 
 /// The loop: reads a block of every input, computes it, writes a block of every output.
@@ -485,10 +598,10 @@ unsafe fn scalar_fma<F: ElementFunction, T: Number>(
 /// # Safety
 /// As [`Kernel`].
 #[inline(always)]
-unsafe fn run<F: ElementFunction, T: Number, const BLOCK: usize>(
+unsafe fn run<F: ElementFunction, E: Element<T>, T: Number, I: Instructions, const BLOCK: usize>(
     count: usize,
-    inputs: *const Input<T>,
-    outputs: *const *mut T,
+    inputs: *const Input<E>,
+    outputs: *const *mut E,
 ) {
     if count == 0 {
         return;
@@ -497,9 +610,9 @@ unsafe fn run<F: ElementFunction, T: Number, const BLOCK: usize>(
     unsafe {
         let repeated = |k: usize| (*inputs.add(k)).repeated;
         if F::INPUTS > F::ARGUMENT + 1 && (F::ARGUMENT + 1..F::INPUTS).all(repeated) {
-            run_blocks::<F, T, BLOCK, true>(count, inputs, outputs);
+            run_blocks::<F, E, T, I, BLOCK, true>(count, inputs, outputs);
         } else {
-            run_blocks::<F, T, BLOCK, false>(count, inputs, outputs);
+            run_blocks::<F, E, T, I, BLOCK, false>(count, inputs, outputs);
         }
     }
 }
@@ -509,16 +622,23 @@ unsafe fn run<F: ElementFunction, T: Number, const BLOCK: usize>(
 /// # Safety
 /// As [`Kernel`], with at least one element, and parameters as `FIXED` says.
 #[inline(always)]
-unsafe fn run_blocks<F: ElementFunction, T: Number, const BLOCK: usize, const FIXED: bool>(
+unsafe fn run_blocks<
+    F: ElementFunction,
+    E: Element<T>,
+    T: Number,
+    I: Instructions,
+    const BLOCK: usize,
+    const FIXED: bool,
+>(
     count: usize,
-    inputs: *const Input<T>,
-    outputs: *const *mut T,
+    inputs: *const Input<E>,
+    outputs: *const *mut E,
 ) {
     let is_fixed = |k: usize| FIXED && k > F::ARGUMENT;
     let mut fixed = [T::ZERO; MAX_INPUTS];
-    let mut filled = [const { MaybeUninit::<[T; BLOCK]>::uninit() }; MAX_INPUTS];
-    let mut padded_outputs = [const { MaybeUninit::<[T; BLOCK]>::uninit() }; MAX_OUTPUTS];
-    let mut sources = [null::<T>(); MAX_INPUTS];
+    let mut filled = [const { MaybeUninit::<[E; BLOCK]>::uninit() }; MAX_INPUTS];
+    let mut padded_outputs = [const { MaybeUninit::<[E; BLOCK]>::uninit() }; MAX_OUTPUTS];
+    let mut sources = [null::<E>(); MAX_INPUTS];
     // What of an offset counts for an operand: nothing, where one element stands for all.
     let mut moving = [0_usize; MAX_INPUTS];
     let mut targets = [null_mut(); MAX_OUTPUTS];
@@ -527,7 +647,7 @@ unsafe fn run_blocks<F: ElementFunction, T: Number, const BLOCK: usize, const FI
         for k in 0..F::INPUTS {
             let Input { pointer, repeated } = *inputs.add(k);
             if is_fixed(k) {
-                fixed[k] = *pointer;
+                fixed[k] = (*pointer).widened();
                 continue;
             }
             sources[k] = pointer;
@@ -535,14 +655,14 @@ unsafe fn run_blocks<F: ElementFunction, T: Number, const BLOCK: usize, const FI
             if repeated {
                 sources[k] = filled[k].write([*pointer; BLOCK]).as_ptr();
             } else if count < BLOCK {
-                let padded = filled[k].write([T::ONE; BLOCK]).as_mut_ptr();
+                let padded = filled[k].write([E::ONE; BLOCK]).as_mut_ptr();
                 pointer.copy_to_nonoverlapping(padded, count);
                 sources[k] = padded;
             }
         }
         for k in 0..F::OUTPUTS {
             targets[k] = if count < BLOCK {
-                padded_outputs[k].as_mut_ptr().cast::<T>()
+                padded_outputs[k].as_mut_ptr().cast::<E>()
             } else {
                 *outputs.add(k)
             };
@@ -551,13 +671,13 @@ unsafe fn run_blocks<F: ElementFunction, T: Number, const BLOCK: usize, const FI
 
     let length = count.max(BLOCK);
     let overlapping = !length.is_multiple_of(BLOCK);
-    let mut last = [const { MaybeUninit::<[T; BLOCK]>::uninit() }; MAX_OUTPUTS];
+    let mut last = [const { MaybeUninit::<[E; BLOCK]>::uninit() }; MAX_OUTPUTS];
     // The overlapping block comes first, and its results wait in `last`; the others follow in order.
     let (mut offset, mut next) = if overlapping { (length - BLOCK, 0) } else { (0, BLOCK) };
     let mut now = targets;
     if overlapping {
         for k in 0..F::OUTPUTS {
-            now[k] = last[k].as_mut_ptr().cast::<T>().wrapping_sub(offset);
+            now[k] = last[k].as_mut_ptr().cast::<E>().wrapping_sub(offset);
         }
     }
     loop {
@@ -567,9 +687,10 @@ unsafe fn run_blocks<F: ElementFunction, T: Number, const BLOCK: usize, const FI
                 continue;
             }
             let source = sources[k].wrapping_add(offset & moving[k]);
-            prefetch_ahead::<T, BLOCK>(source);
+            prefetch_ahead(source, size_of::<[E; BLOCK]>());
             // SAFETY: `offset + BLOCK <= length`, and sources hold `length` elements, or a block.
-            operands[k] = unsafe { source.cast::<[T; BLOCK]>().read_unaligned() };
+            let block = unsafe { source.cast::<[E; BLOCK]>().read_unaligned() };
+            operands[k] = E::widen_block::<I, BLOCK>(block);
         }
 
         let point = |lane: usize| {
@@ -618,9 +739,10 @@ unsafe fn run_blocks<F: ElementFunction, T: Number, const BLOCK: usize, const FI
 
         for k in 0..F::OUTPUTS {
             let target = now[k].wrapping_add(offset);
-            prefetch_ahead::<T, BLOCK>(target);
+            prefetch_ahead(target, size_of::<[E; BLOCK]>());
+            let block = E::narrow_block::<I, BLOCK>(results[k]);
             // SAFETY: as for the operands; targets hold `length` elements.
-            unsafe { target.cast::<[T; BLOCK]>().write_unaligned(results[k]) };
+            unsafe { target.cast::<[E; BLOCK]>().write_unaligned(block) };
         }
         now = targets;
         if next > length - BLOCK {
@@ -636,7 +758,7 @@ unsafe fn run_blocks<F: ElementFunction, T: Number, const BLOCK: usize, const FI
         unsafe {
             if overlapping {
                 let target = targets[k].add(length - BLOCK);
-                target.cast::<[T; BLOCK]>().write_unaligned(last[k].assume_init());
+                target.cast::<[E; BLOCK]>().write_unaligned(last[k].assume_init());
             }
             if count < BLOCK {
                 targets[k].copy_to_nonoverlapping(*outputs.add(k), count);

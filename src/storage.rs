@@ -2,13 +2,14 @@
 //!
 //! float16 is converted by the CPU, bfloat16 by integer arithmetic that the compiler makes vector code
 //! of. A result for them is computed in float32 where a kernel for that exists: its error
-//! leaves the rounding open for the few that lie next to a tie, and [`Settling`] says which.
+//! leaves the rounding open for the few that lie next to a tie, and [`Settling`] says which. Where it
+//! leaves none open, one loop converts, computes and rounds.
 
 use half::{bf16, f16};
 
 use crate::math::Number;
 use crate::math::real::Real;
-use crate::simd::Instructions;
+use crate::simd::{Instructions, joined_pairs, split_pairs};
 
 /// A storage format of array elements.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -33,10 +34,11 @@ impl Storage {
 }
 
 /// An element type as stored, computed with in the precision `T`.
-pub(crate) trait Element<T: Number>: Copy + 'static {
+pub(crate) trait Element<T: Copy>: Copy + 'static {
     /// The kernel reads and writes this type itself.
     const NATIVE: bool;
     const ZERO: Self;
+    const ONE: Self;
     fn widened(self) -> T;
     /// Rounded once, to nearest, ties to even.
     fn narrowed(number: T) -> Self;
@@ -53,11 +55,30 @@ pub(crate) trait Element<T: Number>: Copy + 'static {
             *to = Self::narrowed(from);
         }
     }
+
+    /// The elements of a block, in any order that [`narrow_block`](Self::narrow_block) undoes.
+    #[inline(always)]
+    fn widen_block<I: Instructions, const N: usize>(block: [Self; N]) -> [T; N] {
+        let mut widened = [block[0].widened(); N];
+        for k in 0..N {
+            widened[k] = block[k].widened();
+        }
+        widened
+    }
+    #[inline(always)]
+    fn narrow_block<I: Instructions, const N: usize>(block: [T; N]) -> [Self; N] {
+        let mut narrowed = [Self::ZERO; N];
+        for k in 0..N {
+            narrowed[k] = Self::narrowed(block[k]);
+        }
+        narrowed
+    }
 }
 
 impl<T: Number> Element<T> for T {
     const NATIVE: bool = true;
     const ZERO: T = <T as Real>::ZERO;
+    const ONE: T = <T as Real>::ONE;
     #[inline(always)]
     fn widened(self) -> T {
         self
@@ -66,11 +87,40 @@ impl<T: Number> Element<T> for T {
     fn narrowed(number: T) -> T {
         number
     }
+    #[inline(always)]
+    fn widen_block<I: Instructions, const N: usize>(block: [T; N]) -> [T; N] {
+        block
+    }
+    #[inline(always)]
+    fn narrow_block<I: Instructions, const N: usize>(block: [T; N]) -> [T; N] {
+        block
+    }
 }
+
+macro_rules! implement_native {
+    ($($half:ident),*) => {$(
+        /// For kernels that convert it themselves.
+        impl Element<$half> for $half {
+            const NATIVE: bool = true;
+            const ZERO: $half = $half::ZERO;
+            const ONE: $half = $half::ONE;
+            #[inline(always)]
+            fn widened(self) -> $half {
+                self
+            }
+            #[inline(always)]
+            fn narrowed(number: $half) -> $half {
+                number
+            }
+        }
+    )*};
+}
+implement_native!(f16, bf16);
 
 impl Element<f64> for f32 {
     const NATIVE: bool = false;
     const ZERO: f32 = 0.0;
+    const ONE: f32 = 1.0;
     #[inline(always)]
     fn widened(self) -> f64 {
         self.into()
@@ -82,7 +132,7 @@ impl Element<f64> for f32 {
 }
 
 /// A 16-bit format.
-pub(crate) trait Half: Element<f64> + Element<f32> + PartialEq {
+pub(crate) trait Half: Element<f64> + Element<f32> + Element<Self> + PartialEq {
     /// Bits of a normal number's fraction.
     const FRACTION: u32;
     const LEAST_NORMAL: f64;
@@ -123,6 +173,7 @@ impl Half for bf16 {
 impl Element<f32> for f16 {
     const NATIVE: bool = false;
     const ZERO: f16 = f16::ZERO;
+    const ONE: f16 = f16::ONE;
     #[inline(always)]
     fn widened(self) -> f32 {
         self.to_f32()
@@ -139,11 +190,24 @@ impl Element<f32> for f16 {
     fn narrow<I: Instructions>(from: &[f32], to: &mut [f16]) {
         I::narrow(from, to);
     }
+    #[inline(always)]
+    fn widen_block<I: Instructions, const N: usize>(block: [f16; N]) -> [f32; N] {
+        let mut widened = [0.0; N];
+        I::widen(&block, &mut widened);
+        widened
+    }
+    #[inline(always)]
+    fn narrow_block<I: Instructions, const N: usize>(block: [f32; N]) -> [f16; N] {
+        let mut narrowed = [f16::ZERO; N];
+        I::narrow(&block, &mut narrowed);
+        narrowed
+    }
 }
 
 impl Element<f64> for f16 {
     const NATIVE: bool = false;
     const ZERO: f16 = f16::ZERO;
+    const ONE: f16 = f16::ONE;
     #[inline(always)]
     fn widened(self) -> f64 {
         self.to_f32().into()
@@ -152,28 +216,99 @@ impl Element<f64> for f16 {
     fn narrowed(number: f64) -> f16 {
         f16::from_f32(round_to_odd(number))
     }
+    // One at a time they would be calls.
+    #[inline(always)]
+    fn widen<I: Instructions>(from: &[f16], to: &mut [f64]) {
+        let (blocks, rest) = from.as_chunks::<BLOCK>();
+        let (widened, last) = to.as_chunks_mut::<BLOCK>();
+        for (from, to) in blocks.iter().zip(widened) {
+            widen_to_double::<I>(from, to);
+        }
+        widen_to_double::<I>(rest, last);
+    }
+    #[inline(always)]
+    fn narrow<I: Instructions>(from: &[f64], to: &mut [f16]) {
+        let (blocks, rest) = from.as_chunks::<BLOCK>();
+        let (narrowed, last) = to.as_chunks_mut::<BLOCK>();
+        for (from, to) in blocks.iter().zip(narrowed) {
+            narrow_from_double::<I>(from, to);
+        }
+        narrow_from_double::<I>(rest, last);
+    }
+}
+
+/// Elements that go from one format to the other by way of float32 at a time.
+const BLOCK: usize = 64;
+
+/// Up to a block.
+#[inline(always)]
+fn widen_to_double<I: Instructions>(from: &[f16], to: &mut [f64]) {
+    let mut single = [0.0_f32; BLOCK];
+    let single = &mut single[..from.len()];
+    I::widen(from, single);
+    for (to, &from) in to.iter_mut().zip(&*single) {
+        *to = from.into();
+    }
+}
+
+/// Up to a block.
+#[inline(always)]
+fn narrow_from_double<I: Instructions>(from: &[f64], to: &mut [f16]) {
+    let mut single = [0.0_f32; BLOCK];
+    let single = &mut single[..from.len()];
+    for (to, &from) in single.iter_mut().zip(from) {
+        *to = round_to_odd(from);
+    }
+    I::narrow(single, to);
+}
+
+/// The bits of a number, the upper half those of the nearest bfloat16; a NaN is a quiet one.
+#[inline(always)]
+fn round_to_upper_half(number: f32) -> u32 {
+    let bits = number.to_bits();
+    // Half of the last place, less where it is a tie to the even number below, and so has no other bit
+    // in the lower half.
+    let rounded = (bits | bits >> 16 & 1).wrapping_add(0x7fff);
+    if number.is_nan() { bits | 0x40 << 16 } else { rounded }
 }
 
 impl Element<f32> for bf16 {
     const NATIVE: bool = false;
     const ZERO: bf16 = bf16::ZERO;
+    const ONE: bf16 = bf16::ONE;
     #[inline(always)]
     fn widened(self) -> f32 {
         f32::from_bits(u32::from(self.to_bits()) << 16)
     }
     #[inline(always)]
     fn narrowed(number: f32) -> bf16 {
-        let bits = number.to_bits();
-        // Half of the last place, less where it is a tie to the even number below.
-        let rounded = bits.wrapping_add(0x7fff + (bits >> 16 & 1)) >> 16;
-        let nan = bits >> 16 | 0x40;
-        bf16::from_bits(if number.is_nan() { nan } else { rounded } as u16)
+        bf16::from_bits((round_to_upper_half(number) >> 16) as u16)
+    }
+    // Two neighbours are the halves of 32 bits: each is widened in place, and the lower ones come
+    // before the upper ones.
+    #[inline(always)]
+    fn widen_block<I: Instructions, const N: usize>(block: [bf16; N]) -> [f32; N] {
+        let bits = split_pairs(block);
+        let mut widened = [0.0; N];
+        for k in 0..N {
+            widened[k] = f32::from_bits(bits[k]);
+        }
+        widened
+    }
+    #[inline(always)]
+    fn narrow_block<I: Instructions, const N: usize>(block: [f32; N]) -> [bf16; N] {
+        let mut rounded = [0; N];
+        for k in 0..N {
+            rounded[k] = round_to_upper_half(block[k]);
+        }
+        joined_pairs(rounded)
     }
 }
 
 impl Element<f64> for bf16 {
     const NATIVE: bool = false;
     const ZERO: bf16 = bf16::ZERO;
+    const ONE: bf16 = bf16::ONE;
     #[inline(always)]
     fn widened(self) -> f64 {
         <bf16 as Element<f32>>::widened(self).into()
@@ -257,6 +392,7 @@ impl Settling for f64 {
 #[cfg(test)]
 mod tests {
     use super::{Element, Half, Settling};
+    use crate::simd::Always;
     use half::{bf16, f16};
 
     /// Numbers around every number of the format and every tie between two, and some others.
@@ -289,6 +425,7 @@ mod tests {
     trait Library {
         fn round(number: f32) -> u16;
         fn bits(self) -> u16;
+        fn of(bits: u16) -> Self;
     }
     impl Library for f16 {
         fn round(number: f32) -> u16 {
@@ -297,6 +434,9 @@ mod tests {
         fn bits(self) -> u16 {
             self.to_bits()
         }
+        fn of(bits: u16) -> Self {
+            f16::from_bits(bits)
+        }
     }
     impl Library for bf16 {
         fn round(number: f32) -> u16 {
@@ -304,6 +444,9 @@ mod tests {
         }
         fn bits(self) -> u16 {
             self.to_bits()
+        }
+        fn of(bits: u16) -> Self {
+            bf16::from_bits(bits)
         }
     }
 
@@ -330,6 +473,55 @@ mod tests {
         }
         let nan: bf16 = Element::narrowed(f32::NAN);
         assert!(nan.is_nan());
+    }
+
+    const BLOCK: usize = 64;
+
+    /// Numbers of the format, then others, through blocks and one at a time.
+    fn check_blocks<H: Half + Library>(to_single: fn(u16) -> f32) {
+        let same = |a: f32, b: f32| a.to_bits() == b.to_bits() || a.is_nan() && b.is_nan();
+        for first in (0..=u16::MAX).step_by(BLOCK) {
+            let block = core::array::from_fn(|k| H::of(first + k as u16));
+            let widened: [f32; BLOCK] = H::widen_block::<Always, BLOCK>(block);
+            let narrowed: [H; BLOCK] = H::narrow_block::<Always, BLOCK>(widened);
+            for (from, to) in block.into_iter().zip(narrowed) {
+                assert!(same(to_single(from.bits()), to_single(to.bits())), "{:#x}", from.bits());
+            }
+        }
+        let numbers: Vec<f32> = neighbourhoods(to_single).filter(|x| !x.is_nan()).collect();
+        for numbers in numbers.as_chunks::<BLOCK>().0 {
+            // The order inside of a block is that of `widen_block`.
+            let places = core::array::from_fn(|k| H::of(k as u16));
+            let places: [f32; BLOCK] = H::widen_block::<Always, BLOCK>(places);
+            let places =
+                places.map(|place| usize::from(<H as Element<f32>>::narrowed(place).bits()));
+            let narrowed: [H; BLOCK] = H::narrow_block::<Always, BLOCK>(*numbers);
+            for (k, place) in places.into_iter().enumerate() {
+                assert_eq!(narrowed[place].bits(), H::round(numbers[k]), "{:e}", numbers[k]);
+            }
+        }
+    }
+
+    #[test]
+    fn blocks_are_converted_as_their_elements_are() {
+        check_blocks::<f16>(|bits| f16::from_bits(bits).to_f32());
+        check_blocks::<bf16>(|bits| bf16::from_bits(bits).to_f32());
+    }
+
+    #[test]
+    fn float64_is_rounded_once() {
+        // A tie, and what rounds to one in float32.
+        let tie = 1.0 + f64::from(f16::EPSILON) / 2.0;
+        let above = (tie.next_up(), 1.0 + f64::from(f16::EPSILON));
+        for (from, rounded) in [(tie.next_down(), 1.0), (tie, 1.0), above] {
+            let from = [from; BLOCK + 3];
+            let mut to = [f16::ZERO; BLOCK + 3];
+            <f16 as Element<f64>>::narrow::<Always>(&from, &mut to);
+            assert_eq!(to.map(f64::from), [rounded; BLOCK + 3]);
+            let mut back = [0.0; BLOCK + 3];
+            <f16 as Element<f64>>::widen::<Always>(&to, &mut back);
+            assert_eq!(back, [rounded; BLOCK + 3]);
+        }
     }
 
     #[test]

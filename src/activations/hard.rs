@@ -4,6 +4,7 @@ use super::unless_nan;
 use crate::activation::{ALL_FORMS, Activation, Jet, Parameters};
 use crate::math::Number;
 use crate::math::double::{fast_two_sum, two_sum};
+use crate::math::odd;
 
 /// `1/6` and `1/3` as pairs.
 const SIXTH: (f64, f64) = (1.0 / 6.0, 9.25185853854297e-18);
@@ -19,7 +20,7 @@ pub struct HardSigmoid;
 impl Activation for HardSigmoid {
     const LIGHT: &'static [&'static str] =
         &["derivative", "backward", "derivative_from_output", "backward_from_output"];
-    const NEVER_OPEN: &'static [&'static str] = &["", "derivative", "value_and_derivative"];
+    const NEVER_OPEN: &'static [&'static str] = ALL_FORMS;
 
     #[inline(always)]
     fn jet<T: Number>(x: T, _: Parameters<T>) -> Jet<T> {
@@ -52,6 +53,7 @@ pub struct HardSwish;
 
 impl Activation for HardSwish {
     const NEVER_OPEN: &'static [&'static str] = &["derivative"];
+    const ODD: &'static [&'static str] = &["", "value_and_derivative", "backward"];
 
     #[inline(always)]
     fn jet<T: Number>(x: T, _: Parameters<T>) -> Jet<T> {
@@ -70,6 +72,17 @@ impl Activation for HardSwish {
             derivative: T::select(below, T::ZERO, T::select(above, T::ONE, line)),
             second_derivative: unless_nan(bend, [x]),
         }
+    }
+
+    #[inline(always)]
+    fn odd_value<T: Number>(x: T) -> T {
+        let [below, above] = [x <= -T::literal(3.0), x >= T::literal(3.0)];
+        T::select(below, T::ZERO, T::select(above, x, odd::hard_swish_bow(x)))
+    }
+
+    #[inline(always)]
+    fn odd_backward<T: Number>(grad: T, x: T) -> T {
+        T::select(x >= T::literal(3.0), grad, odd::times_hard_swish_line(grad, x))
     }
 }
 

@@ -6,6 +6,7 @@ use crate::math::double::Double;
 use crate::math::gate::{
     Factor, Gate, Reach, is_plain_product, plain_times_sigma, sigma, times_sigma,
 };
+use crate::math::odd;
 use crate::math::tanh::{tanh_pair, tanh_round};
 
 /// `sigmoid(x) = 1 / (1 + e^-x)`.
@@ -18,6 +19,9 @@ pub struct Sigmoid;
 
 impl Activation for Sigmoid {
     const LIGHT: &'static [&'static str] = FROM_OUTPUT;
+    const NEVER_OPEN: &'static [&'static str] = &["derivative_from_output"];
+    const ODD: &'static [&'static str] = FROM_OUTPUT;
+
     #[inline(always)]
     fn jet<T: Number>(x: T, _: Parameters<T>) -> Jet<T> {
         let value = times_sigma::<T, false>(T::ONE, Double::from(x.at_least(T::EXP_LOWEST)));
@@ -91,6 +95,16 @@ impl Activation for Sigmoid {
     fn derivative_from_output<T: Number>(y: T, _: Parameters<T>) -> T {
         (-y).mul_add(y, y)
     }
+
+    #[inline(always)]
+    fn odd_derivative_from_output<T: Number>(y: T) -> T {
+        odd::logistic_slope(y)
+    }
+
+    #[inline(always)]
+    fn odd_backward_from_output<T: Number>(grad: T, y: T) -> T {
+        odd::times_logistic_slope(grad, y)
+    }
 }
 
 /// `tanh(x)`.
@@ -104,6 +118,7 @@ pub struct Tanh;
 impl Activation for Tanh {
     const LIGHT: &'static [&'static str] = FROM_OUTPUT;
     const NEVER_OPEN: &'static [&'static str] = &["derivative_from_output"];
+    const ODD: &'static [&'static str] = &["backward_from_output"];
 
     #[inline(always)]
     fn jet<T: Number>(x: T, _: Parameters<T>) -> Jet<T> {
@@ -123,5 +138,10 @@ impl Activation for Tanh {
     #[inline(always)]
     fn derivative_from_output<T: Number>(y: T, _: Parameters<T>) -> T {
         (-y).mul_add(y, T::ONE)
+    }
+
+    #[inline(always)]
+    fn odd_backward_from_output<T: Number>(grad: T, y: T) -> T {
+        odd::times_tanh_slope(grad, y)
     }
 }

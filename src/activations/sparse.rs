@@ -4,6 +4,7 @@ use super::unless_nan;
 use crate::activation::{ALL_FORMS, Activation, Jet, Parameters};
 use crate::math::Number;
 use crate::math::double::fast_two_sum;
+use crate::math::odd;
 
 /// `sparse_plus(x) = 0` for `x <= -1`, `(x + 1)^2/4` on `(-1, 1)`, `x` for `x >= 1`.
 ///
@@ -14,7 +15,9 @@ pub struct SparsePlus;
 
 impl Activation for SparsePlus {
     const LIGHT: &'static [&'static str] = &["derivative", "backward"];
-    const NEVER_OPEN: &'static [&'static str] = &["derivative"];
+    const NEVER_OPEN: &'static [&'static str] =
+        &["", "derivative", "value_and_derivative", "derivative_from_output"];
+    const ODD: &'static [&'static str] = &["", "value_and_derivative", "backward"];
 
     #[inline(always)]
     fn jet<T: Number>(x: T, _: Parameters<T>) -> Jet<T> {
@@ -34,6 +37,17 @@ impl Activation for SparsePlus {
     #[inline(always)]
     fn derivative_from_output<T: Number>(y: T, _: Parameters<T>) -> T {
         T::select(y <= T::ZERO, T::ZERO, y.at_most(T::ONE)).sqrt()
+    }
+
+    #[inline(always)]
+    fn odd_value<T: Number>(x: T) -> T {
+        let [below, above] = [x <= -T::ONE, x >= T::ONE];
+        T::select(below, T::ZERO, T::select(above, x, odd::sparse_plus_bow(x)))
+    }
+
+    #[inline(always)]
+    fn odd_backward<T: Number>(grad: T, x: T) -> T {
+        T::select(x >= T::ONE, grad, odd::times_sparse_plus_line(grad, x))
     }
 }
 

@@ -8,6 +8,7 @@ pub mod gate;
 pub mod hyperbolic;
 pub mod log;
 pub mod mills;
+pub mod odd;
 pub mod quotient;
 pub mod real;
 pub mod root;

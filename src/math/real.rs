@@ -68,6 +68,9 @@ pub trait Real:
     fn split_exponent(self) -> (Self, Self);
     /// The number one ulp nearer to zero; zero and NaN are not meaningful inputs.
     fn next_toward_zero(self) -> Self;
+    /// `self + rest` rounded to odd: `self` where `rest` is zero or NaN, else that of the two numbers
+    /// around the sum whose last bit is set; `rest` is less than an ulp.
+    fn toward_odd(self, rest: Self) -> Self;
 
     /// `1 / self` to 2^-4.3, for a positive normal number with a normal reciprocal: see
     /// `math::quotient`.
@@ -179,6 +182,13 @@ macro_rules! implement_real {
             #[inline(always)]
             fn next_toward_zero(self) -> Self {
                 $float::from_bits(self.to_bits().wrapping_sub(1))
+            }
+            #[inline(always)]
+            fn toward_odd(self, rest: Self) -> Self {
+                // Back toward zero where the signs differ.
+                let differ = (self.to_bits() ^ rest.to_bits()) >> ($bits::BITS - 1);
+                let odd = self.to_bits().wrapping_sub(differ) | 1;
+                $float::from_bits(if rest.abs() > 0.0 { odd } else { self.to_bits() })
             }
             #[inline(always)]
             fn reciprocal_guess(self) -> Self {
