@@ -82,9 +82,12 @@ pub trait Activation: 'static {
     /// Whether there are `ordinary` operands: see [`is_ordinary`](Self::is_ordinary).
     const HAS_ORDINARY: bool = false;
 
-    /// Whether [`ordinary_jet`](Self::ordinary_jet) stands for the jet here, in every form made of a
-    /// jet: where nothing underflows, overflows or is negligible, much of the jet is idle. A block of
-    /// which not all is ordinary pays for both jets.
+    /// The forms, by suffix, that ask for them.
+    const ORDINARY_FORMS: &'static [&'static str] = ALL_FORMS;
+
+    /// Whether [`ordinary_jet`](Self::ordinary_jet) stands for the jet here, in those of these forms
+    /// that are made of a jet: where nothing underflows, overflows or is negligible, much of the jet is
+    /// idle. A block of which not all is ordinary pays for both jets.
     #[inline(always)]
     fn is_ordinary<T: Number>(_x: T, _parameters: Parameters<T>) -> bool {
         false
@@ -157,6 +160,7 @@ impl<A: Activation> Activation for AtDefaults<A> {
     }
 
     const HAS_ORDINARY: bool = A::HAS_ORDINARY;
+    const ORDINARY_FORMS: &'static [&'static str] = A::ORDINARY_FORMS;
 
     #[inline(always)]
     fn is_ordinary<T: Number>(x: T, _: Parameters<T>) -> bool {
@@ -223,7 +227,8 @@ impl<A: Activation, F: Form> ElementFunction for Projection<A, F> {
         if Self::ODD { F::apply_odd::<A, T>(inputs) } else { F::apply::<A, T>(inputs) }
     }
 
-    const HAS_ORDINARY: bool = A::HAS_ORDINARY && F::OF_JET;
+    const HAS_ORDINARY: bool =
+        A::HAS_ORDINARY && F::OF_JET && contains(A::ORDINARY_FORMS, F::SUFFIX);
 
     #[inline(always)]
     fn is_ordinary<T: Number>(inputs: [T; MAX_INPUTS]) -> bool {

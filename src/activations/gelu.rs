@@ -15,7 +15,7 @@ use crate::math::mills::{Gauss, gauss, gauss_plain, gauss_reach};
 /// `t` at `t`; the derivative is `phi(t) (R(t) - t)` at `-t` and 1 less that at `t`. Its zero is
 /// that of `R(t) - t`, which is divided out, so that the distance from it is exact. `R` and what is
 /// left of `R(t) - t` are polynomials in `t / (t + constant)`. The second derivative is
-/// `2 phi(t) (1 - t^2/2)`.
+/// `2 phi(t) (1 - t^2/2)`. The value in float32 is [`ordinary_value`] for x that is not large.
 /// Source: D. Hendrycks, K. Gimpel, "Gaussian error linear units", 2016.
 pub struct Gelu;
 
@@ -30,6 +30,19 @@ impl Activation for Gelu {
             derivative: derivative(x, t, &gauss),
             second_derivative: bend * gauss.power * T::UNBIAS,
         }
+    }
+
+    const HAS_ORDINARY: bool = true;
+    const ORDINARY_FORMS: &'static [&'static str] = &["", "value_and_derivative"];
+
+    #[inline(always)]
+    fn is_ordinary<T: Number>(x: T, _: Parameters<T>) -> bool {
+        (T::DIGITS == 24) & (x.abs() < T::literal(FLAT_LARGEST))
+    }
+
+    #[inline(always)]
+    fn ordinary_jet<T: Number>(x: T, parameters: Parameters<T>) -> Jet<T> {
+        Jet { value: ordinary_value(x), ..Self::jet(x, parameters) }
     }
 
     #[inline(always)]
@@ -128,6 +141,64 @@ fn value<T: Number>(x: T, t: T, gauss: &Gauss<T>) -> T {
     // Below ULP/2 the value is x/2 to half an ulp, and t UNBIAS may underflow.
     T::select(t < T::HALF * T::ULP, half, sum.mul_add(gauss.power, base))
 }
+
+/// `x Phi(x)`, rounded, in float32 for `|x| < FLAT_LARGEST`.
+///
+/// Method: `2 Phi(-t) = e^{-t (a t + b) + t q}`, with a product exact to a pair and `|t q| < 0.14`; what
+/// is left of the exponent by the powers of two is not rounded before it is added to 1.
+#[inline(always)]
+fn ordinary_value<T: Number>(x: T) -> T {
+    let t = x.abs();
+    // b has few digits: the difference of it and the slope is exact.
+    let [a, b] = FLAT_EXPONENT.map(T::literal);
+    let slope = t.mul_add(a, b);
+    let slope_lo = t.mul_add(a, b - slope);
+    let exponent = t * slope;
+    let exponent_lo = t.mul_add(slope_lo, t.mul_add(slope, -exponent));
+    let middle = T::literal(FLAT_MIDDLE);
+    let distance = t - middle;
+    // What the difference dropped changes q by as much times its slope, which is about this near 1.
+    let dropped = t - (distance + middle);
+    let q = polynomial(distance, &FLAT.map(T::literal));
+    let q = dropped.mul_add(T::literal(0.055), q);
+    let (k, power) = t.mul_add(-q, exponent).times_rounded_with_power(-T::LOG2_E, -1);
+    // The exponent is k ln 2 + r + d, with r exact, and Phi(-t) = power (head + rest).
+    let r = (-k).mul_add(T::LN2_HI, -exponent);
+    let d = t.mul_add(q, (-k).mul_add(T::LN2_LO, -exponent_lo));
+    let u = r + d;
+    let head = T::ONE + u;
+    let rest = (u * u).mul_add(polynomial(u, T::EXP_TAIL), r - (head - T::ONE) + d);
+    // max(x, 0) - t power (head + rest), with what the rounding of the first sum drops. Its zeros and
+    // the order of its differences keep the sign of zero.
+    let base = x.at_least(-T::ZERO);
+    let scaled = t * power;
+    let sum = (-scaled).mul_add(head, base);
+    let dropped = scaled.mul_add(head, sum - base);
+    sum - scaled.mul_add(rest, dropped)
+}
+
+/// Up to where the constants below serve.
+const FLAT_LARGEST: f64 = 7.25;
+/// `a` and `b` with `log(2 Phi(-t)) = -t (a t + b) + t q(t - FLAT_MIDDLE)`.
+const FLAT_EXPONENT: [f64; 2] = [117.0 / 256.0, 39.0 / 64.0];
+const FLAT_MIDDLE: f64 = 4.5;
+// tools/coefficients/gelu_flat.sollya; the error of t q: 2^-28.2.
+const FLAT: [f64; 14] = [
+    0.021732835,
+    -0.0007547619,
+    -0.0050682123,
+    0.00061532704,
+    -7.285928e-05,
+    8.207494e-06,
+    -8.5649083e-07,
+    7.74095e-08,
+    -4.4250705e-09,
+    5.0681345e-11,
+    -1.588284e-11,
+    -2.2821469e-11,
+    7.5562456e-12,
+    -1.8287916e-13,
+];
 
 /// `-Phi(-t)`, without the power, as a pair for products.
 #[inline(always)]
@@ -242,9 +313,19 @@ fn derivative_pair<T: Number>(x: T, t: T, gauss: &Gauss<T>, scale: T) -> Double<
 
 #[cfg(test)]
 mod tests {
-    use super::Gelu;
+    use super::{Gelu, ordinary_value};
     use crate::activations::testing::{assert_jet_at, assert_nan_stays, in_both_precisions};
     use crate::math::Number;
+
+    #[test]
+    fn ordinary_zeros_keep_their_sign() {
+        let smallest = f32::from_bits(1);
+        for (x, value) in
+            [(0.0, 0.0), (-0.0, -0.0), (-smallest, -0.0), (-2.0 * smallest, -smallest)]
+        {
+            assert_eq!(ordinary_value::<f32>(x).to_bits(), f32::to_bits(value));
+        }
+    }
 
     in_both_precisions! {
         fn limits_are_exact<T>() {

@@ -10,25 +10,19 @@ use super::real::Real;
 pub trait TanhConstants: Real {
     /// `q` with `tanh(x) = x + x^3 q(x^2)` on `|x| <= 1/4`.
     const TANH_TAIL: &'static [Self];
-    /// `q` with `x^3 / (x - tanh(x)) = 3 + 6/5 x^2 + x^4 q(x^2)` on `|x| <= 5/4`.
-    const TANH_SHRINK_TAIL: &'static [Self];
     /// `q` with `1 - x tanh(x) = -t (z + t^2 q(t))` for `x = z + t`, `|t| <= 1/8`, where
     /// `z tanh(z) = 1`.
     const LISHT_TAIL: &'static [Self];
 }
 
 // tools/coefficients/tanh.sollya; relative error of x + x^3 q(x^2): 2^-32.5.
-// tools/coefficients/tanh_shrink.sollya; relative error of 3 + 6/5 x^2 + x^4 q(x^2): 2^-30.6.
 // tools/coefficients/lisht.sollya; relative error of z + t^2 q(t): 2^-27.6.
 impl TanhConstants for f32 {
     const TANH_TAIL: &'static [f32] = &[-0.33333334, 0.13333422, -0.053971674, 0.021207865];
-    const TANH_SHRINK_TAIL: &'static [f32] =
-        &[-0.0057142847, 0.00025394518, -1.2126631e-05, 5.160762e-07];
     const LISHT_TAIL: &'static [f32] = &[-0.122041054, 0.10172858, -0.03579543, -0.004064227];
 }
 
 // tools/coefficients/tanh.sollya; relative error of x + x^3 q(x^2): 2^-64.5.
-// tools/coefficients/tanh_shrink.sollya; relative error of 3 + 6/5 x^2 + x^4 q(x^2): 2^-59.4.
 // tools/coefficients/lisht.sollya; relative error of z + t^2 q(t): 2^-59.0.
 impl TanhConstants for f64 {
     const TANH_TAIL: &'static [f64] = &[
@@ -40,17 +34,6 @@ impl TanhConstants for f64 {
         0.0035917251369351707,
         -0.0014490607586882351,
         0.0005287186085783021,
-    ];
-    const TANH_SHRINK_TAIL: &'static [f64] = &[
-        -0.005714285714285712,
-        0.0002539682539679849,
-        -1.2203669341906201e-05,
-        5.987662824287073e-07,
-        -2.9565025142275117e-08,
-        1.4626194968976187e-09,
-        -7.221273351208858e-11,
-        3.4473950068320494e-12,
-        -1.2669958421186462e-13,
     ];
     const LISHT_TAIL: &'static [f64] = &[
         -0.12204069355225626,
