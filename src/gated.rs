@@ -102,6 +102,17 @@ fn jet<A: Activation, T: Number>(gate: T) -> Jet<T> {
     A::jet(gate, [T::ZERO; 2])
 }
 
+/// `h` at the gate, the number that the activation itself gives.
+#[inline(always)]
+fn value_of<A: Activation, T: Number>(gate: T) -> T {
+    let value = jet::<A, T>(gate).value;
+    if !A::HAS_ORDINARY {
+        return value;
+    }
+    let none = [T::ZERO; 2];
+    T::select(A::is_ordinary(gate, none), A::ordinary_jet(gate, none).value, value)
+}
+
 macro_rules! forms {
     ($($(#[$doc:meta])* $name:ident $suffix:literal, $native:literal: [$($operand:ident),*] -> $outputs:literal,
        |$A:ident, $T:ident| $result:expr
@@ -143,9 +154,9 @@ forms! {
         ordinary [value, gate] if A::is_plain(value, gate) => [A::plain_value(value, gate), T::ZERO, T::ZERO];
     /// `(h(g), v h'(g))`
     Derivative "derivative", true: [value, gate] -> 2, |A, T| {
-        [jet::<A, T>(gate).value, A::jet_times(Factor::of(value), gate).derivative, T::ZERO]
+        [value_of::<A, T>(gate), A::jet_times(Factor::of(value), gate).derivative, T::ZERO]
     }, ordinary [value, gate] if A::is_plain(value, gate) & is_plain_factor(value) => {
-        [jet::<A, T>(gate).value, A::plain_products([T::ZERO, value], gate)[1], T::ZERO]
+        [value_of::<A, T>(gate), A::plain_products([T::ZERO, value], gate)[1], T::ZERO]
     };
     /// `(0, h'(g), v h''(g))`: by value and value, value and gate, gate and gate
     SecondDerivative "second_derivative", false: [value, gate] -> 3, |A, T| [
@@ -159,10 +170,10 @@ forms! {
         // Plain for its form alone, perhaps.
         let is_plain = A::is_plain(value, gate);
         let result = T::select(is_plain, A::plain_value(value, gate), product.value);
-        [result, jet::<A, T>(gate).value, product.derivative]
+        [result, value_of::<A, T>(gate), product.derivative]
     }, ordinary [value, gate] if A::is_plain(value, gate) & is_plain_factor(value) => {
         let derivative = A::plain_products([T::ZERO, value], gate)[1];
-        [A::plain_value(value, gate), jet::<A, T>(gate).value, derivative]
+        [A::plain_value(value, gate), value_of::<A, T>(gate), derivative]
     };
     /// `(grad h(g), grad v h'(g))`
     Backward "backward", true: [grad, value, gate] -> 2, |A, T| {
