@@ -179,7 +179,8 @@ pub fn register_bfloat16(
 /// The storage format of a dtype, given its number.
 pub fn storage_of(type_number: c_int) -> Option<Storage> {
     let known = BUILTIN.iter().find(|(_, number)| *number as c_int == type_number);
-    let bfloat16 = || type_number == BFLOAT16.load(Ordering::Relaxed);
+    // A dtype of a newer kind has no number but -1, as bfloat16 while it is not known.
+    let bfloat16 = || type_number >= 0 && type_number == BFLOAT16.load(Ordering::Relaxed);
     known.map(|&(storage, _)| storage).or_else(|| bfloat16().then_some(Storage::Bfloat16))
 }
 
