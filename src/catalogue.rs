@@ -118,12 +118,6 @@ impl Row {
     }
 }
 
-/// The fewest elements a thread takes at a time.
-const GRAIN: usize = 1 << 11;
-/// The same for functions that take no longer than a copy: while a call fits in one core's caches,
-/// which two threads would have to send it between, it is not even timed.
-const LIGHT_GRAIN: usize = 1 << 14;
-
 /// The loops of `F`; without `native` float32 operands are computed in float64.
 pub fn kernels<F: ElementFunction>(level: Level, native: bool) -> Kernels {
     Kernels {
@@ -137,7 +131,6 @@ pub fn kernels<F: ElementFunction>(level: Level, native: bool) -> Kernels {
         never_open: F::NEVER_OPEN,
         margin: F::MARGIN,
         light: F::LIGHT,
-        grain: if F::LIGHT { LIGHT_GRAIN } else { GRAIN },
     }
 }
 

@@ -5,7 +5,8 @@
 //! are merged as far as they go, and every run along the last one is a call of the kernel.
 
 use crate::float_status::FloatStatus;
-use crate::operands::{Kernels, Operand, compute_range};
+use crate::operands::{GRAIN, Kernels, Operand, compute_range};
+use crate::simd::Stores;
 use crate::simd::{MAX_INPUTS, MAX_OUTPUTS};
 use crate::storage::Storage;
 use crate::threads;
@@ -83,7 +84,8 @@ impl Grid {
         let part = |(): &mut (), start, length| unsafe {
             self.compute_part(kernels, storage, pointers, start, length);
         };
-        threads::split(count, kernels.grain, || (), part);
+        let kernel = kernels.double as usize + storage as usize;
+        threads::split(kernel, count, GRAIN, || (), part);
     }
 
     /// # Safety
@@ -116,7 +118,9 @@ impl Grid {
             }
             let (inputs, outputs) = operands.split_at(kernels.inputs);
             // SAFETY: the elements of one run, which the caller vouches for.
-            unsafe { compute_range(kernels, storage, inputs, outputs, first, count, false) };
+            unsafe {
+                compute_range(kernels, storage, inputs, outputs, first, count, Stores::Cached)
+            };
             position += count;
         }
     }

@@ -14,6 +14,7 @@
 //! | [`rows`] | softmax and its relatives: functions of rows |
 //! | [`grid`] | operands that repeat along some of several axes |
 //! | [`threads`] | splitting a large call |
+//! | `experience` | whether splitting made short calls shorter |
 //! | [`helpers`] | the threads that take parts of it |
 //! | [`float_status`] | the floating-point environment of a call |
 //! | `documentation` | the docstrings of the ufuncs (feature `python`) |
@@ -35,6 +36,7 @@
 pub mod activation;
 pub mod activations;
 pub mod catalogue;
+mod experience;
 #[allow(unsafe_code, reason = "reads and writes the floating-point control register")]
 pub mod float_status;
 pub mod founding;

@@ -15,11 +15,14 @@ use half::{bf16, f16};
 
 use crate::float_status::FloatStatus;
 use crate::simd::{
-    CACHE_LINE, ElementFunction, Input, Instructions, Kernel, Level, MAX_INPUTS, MAX_OUTPUTS, Task,
-    prefetch_ahead,
+    CACHE_LINE, ElementFunction, Input, Instructions, Kernel, Level, MAX_INPUTS, MAX_OUTPUTS,
+    Stores, Task, prefetch_ahead,
 };
 use crate::storage::{Element, Half, Settling, Storage};
 use crate::threads;
+
+/// A quarter of the fewest elements that are split over threads.
+pub const GRAIN: usize = 1 << 11;
 
 /// The loops of one function at the chosen instruction set.
 #[derive(Clone, Copy)]
@@ -40,8 +43,6 @@ pub struct Kernels {
     pub margin: u32,
     /// Whether moving the operands takes longer than computing with them.
     pub light: bool,
-    /// The fewest elements a thread takes at a time.
-    pub grain: usize,
 }
 
 /// The loops over operands of half formats.
@@ -153,20 +154,23 @@ pub unsafe fn compute(kernels: &Kernels, storage: Storage, operands: &[Operand],
     if grouping == Grouping::Independent {
         let in_place = outputs.iter().any(|o| inputs.iter().any(|i| i.pointer == o.pointer));
         let large = outputs.len() * count * storage.item_size() >= LARGE;
-        let streamed = kernels.light && large && !in_place;
+        let stores = if large && !in_place { Stores::PastCaches } else { Stores::Cached };
         let shared = Shared((inputs, outputs));
         let part = |(): &mut (), start, length| {
             let Shared((inputs, outputs)) = &shared;
             // SAFETY: passed on from the caller, for elements start .. start + length only.
-            unsafe { compute_range(kernels, storage, inputs, outputs, start, length, streamed) };
+            unsafe { compute_range(kernels, storage, inputs, outputs, start, length, stores) };
         };
-        threads::split(count, kernels.grain, || (), part);
+        let kernel = kernels.double as usize + storage as usize;
+        threads::split(kernel, count, GRAIN, || (), part);
     } else {
         let step = if grouping == Grouping::Single { 1 } else { count };
         let mut start = 0;
         while start < count {
             // SAFETY: passed on from the caller.
-            unsafe { compute_range(kernels, storage, inputs, outputs, start, step, false) };
+            unsafe {
+                compute_range(kernels, storage, inputs, outputs, start, step, Stores::Cached)
+            };
             start += step;
         }
     }
@@ -182,26 +186,26 @@ pub(crate) unsafe fn compute_range(
     outputs: &[Operand],
     start: usize,
     length: usize,
-    streamed: bool,
+    stores: Stores,
 ) {
     // SAFETY: passed on from the caller; each arm pairs a storage with its buffer type.
     unsafe {
         match (storage, kernels.single, kernels.half) {
             (Storage::Float32, Some(kernel), _) => {
-                run::<f32, f32>(kernels, kernel, inputs, outputs, start, length, streamed)
+                run::<f32, f32>(kernels, kernel, inputs, outputs, start, length, stores)
             }
             (Storage::Float32, None, _) => {
-                run::<f32, f64>(kernels, kernels.double, inputs, outputs, start, length, streamed)
+                run::<f32, f64>(kernels, kernels.double, inputs, outputs, start, length, stores)
             }
             (Storage::Float64, ..) => {
-                run::<f64, f64>(kernels, kernels.double, inputs, outputs, start, length, streamed)
+                run::<f64, f64>(kernels, kernels.double, inputs, outputs, start, length, stores)
             }
             // Half formats: by loops of their own, where float32 results round right.
             (Storage::Float16, _, Some(half)) => {
-                run::<f16, f16>(kernels, half.float16, inputs, outputs, start, length, streamed)
+                run::<f16, f16>(kernels, half.float16, inputs, outputs, start, length, stores)
             }
             (Storage::Bfloat16, _, Some(half)) if !half.bounded => {
-                run::<bf16, bf16>(kernels, half.bfloat16, inputs, outputs, start, length, streamed)
+                run::<bf16, bf16>(kernels, half.bfloat16, inputs, outputs, start, length, stores)
             }
             (Storage::Bfloat16, Some(_), Some(half)) => {
                 let range = start..start + length;
@@ -234,12 +238,10 @@ const CHUNK: usize = 512;
 const ALIGNED_FROM: usize = 4096;
 const LIGHT_ALIGNED_FROM: usize = 1024;
 
-/// Bytes of results from which those of light functions go past the caches, whose lines would be read
-/// from memory before they are written: a fifth of the time. Others lose as much as they gain.
-const LARGE: usize = 1 << 26;
-
-/// Elements computed in the first cache before they go past the others.
-const STREAMED_CHUNK: usize = 2048;
+/// Bytes of results from which they go past the caches: a line that is cached is read from memory before
+/// it is written, so that 12 bytes are moved for 8. Below, the caches of many a machine still hold what
+/// the next call reads.
+const LARGE: usize = 1 << 25;
 
 /// Runs a kernel of precision `T` over operands stored as `E`: directly where it can read and write
 /// them itself, else through the buffer.
@@ -254,7 +256,7 @@ unsafe fn run<E: Element<T>, T: Element<T>>(
     outputs: &[Operand],
     start: usize,
     count: usize,
-    streamed: bool,
+    stores: Stores,
 ) {
     let size = size_of::<E>() as isize;
     let contiguous = |operand: &Operand| operand.stride == size || count == 1;
@@ -281,7 +283,7 @@ unsafe fn run<E: Element<T>, T: Element<T>>(
     // SAFETY: the operands are contiguous, or repeated, elements of T; `head` of them come first.
     unsafe {
         if head > 0 {
-            kernel(head, kernel_inputs.as_ptr(), kernel_outputs.as_ptr());
+            kernel(head, kernel_inputs.as_ptr(), kernel_outputs.as_ptr(), Stores::Cached);
             for input in kernel_inputs.iter_mut().filter(|input| !input.repeated) {
                 input.pointer = input.pointer.wrapping_add(head);
             }
@@ -289,60 +291,11 @@ unsafe fn run<E: Element<T>, T: Element<T>>(
                 *output = output.wrapping_add(head);
             }
         }
-        if streamed {
-            kernels.level.run(StreamedTask {
-                kernel,
-                inputs: &mut kernel_inputs[..inputs.len()],
-                outputs: &mut kernel_outputs[..outputs.len()],
-                count: count - head,
-            });
-        } else {
-            kernel(count - head, kernel_inputs.as_ptr(), kernel_outputs.as_ptr());
-        }
-    }
-}
-
-/// A call whose results go past the caches. Made only where [`run`]'s contract holds.
-struct StreamedTask<'a, T> {
-    kernel: Kernel<T>,
-    inputs: &'a mut [Input<T>],
-    outputs: &'a mut [*mut T],
-    count: usize,
-}
-
-/// Results on their way, from a border of cache lines on.
-#[repr(align(64))]
-struct Streamed<T>([MaybeUninit<T>; STREAMED_CHUNK]);
-
-impl<T: Copy> Task for StreamedTask<'_, T> {
-    #[inline(always)]
-    fn run<I: Instructions>(self) {
-        if !I::PASSES_CACHES {
-            // SAFETY: the operands are accessible.
-            unsafe { (self.kernel)(self.count, self.inputs.as_ptr(), self.outputs.as_ptr()) };
-            return;
-        }
-        let mut results = [const { Streamed([const { MaybeUninit::<T>::uninit() }; STREAMED_CHUNK]) };
-            MAX_OUTPUTS];
-        let results = results.each_mut().map(|results| results.0.as_mut_ptr().cast::<T>());
-        let mut left = self.count;
-        while left > 0 {
-            let length = left.min(STREAMED_CHUNK);
-            // SAFETY: `length` elements of every operand are accessible, one where it is repeated,
-            // and the results hold as many.
-            unsafe {
-                (self.kernel)(length, self.inputs.as_ptr(), results.as_ptr());
-                for (results, output) in results.iter().zip(&mut *self.outputs) {
-                    I::copy_past_caches(*results, *output, length);
-                    *output = output.wrapping_add(length);
-                }
-            }
-            for input in self.inputs.iter_mut().filter(|input| !input.repeated) {
-                input.pointer = input.pointer.wrapping_add(length);
-            }
-            left -= length;
-        }
-        I::finish_copies();
+        let count = count - head;
+        let aligned = |output: &*mut T| output.addr().is_multiple_of(CACHE_LINE);
+        let aligned = kernel_outputs[..outputs.len()].iter().all(aligned);
+        let stores = if aligned { stores } else { Stores::Cached };
+        kernel(count, kernel_inputs.as_ptr(), kernel_outputs.as_ptr(), stores);
     }
 }
 
@@ -374,7 +327,8 @@ impl<E: Element<T>, T: Copy> Task for BufferedTask<'_, E, T> {
                         load::<I, E, T>(*input, buffer.pointer.cast_mut(), 1);
                     }
                 }
-                (self.kernel)(length, kernel_inputs.as_ptr(), kernel_outputs.as_ptr());
+                let (inputs, outputs) = (kernel_inputs.as_ptr(), kernel_outputs.as_ptr());
+                (self.kernel)(length, inputs, outputs, Stores::Cached);
                 for (output, &buffer) in self.outputs.iter().zip(&kernel_outputs) {
                     store::<I, E, T>(buffer, output.advanced(start), length);
                 }
@@ -501,7 +455,15 @@ impl Task for BoundedTask<'_> {
                         let half = PhantomData::<bf16>;
                         HalfTask { kernels, kernel, inputs, outputs, range, half }.run::<I>();
                     }
-                    _ => run::<bf16, bf16>(kernels, kernel, inputs, outputs, start, length, false),
+                    _ => run::<bf16, bf16>(
+                        kernels,
+                        kernel,
+                        inputs,
+                        outputs,
+                        start,
+                        length,
+                        Stores::Cached,
+                    ),
                 }
             }
         }
@@ -542,7 +504,8 @@ impl<H: Half + Element<T>, T: Settling> Task for HalfTask<'_, H, T> {
                         load::<I, H, T>(*input, buffer.pointer.cast_mut(), 1);
                     }
                 }
-                (self.kernel)(length, kernel_inputs.as_ptr(), kernel_outputs.as_ptr());
+                let (inputs, outputs) = (kernel_inputs.as_ptr(), kernel_outputs.as_ptr());
+                (self.kernel)(length, inputs, outputs, Stores::Cached);
                 for (output, &buffer) in self.outputs.iter().zip(&kernel_outputs) {
                     store::<I, H, T>(buffer, output.advanced(start), length);
                 }
@@ -648,7 +611,8 @@ impl<H: Half, T: Settling> HalfTask<'_, H, T> {
                     *to = from.to_f64();
                 }
             }
-            (self.kernels.double)(length, double_inputs.as_ptr(), double_outputs.as_ptr());
+            let (inputs, outputs) = (double_inputs.as_ptr(), double_outputs.as_ptr());
+            (self.kernels.double)(length, inputs, outputs, Stores::Cached);
             for (k, (output, &buffer)) in self.outputs.iter().zip(&double_outputs).enumerate() {
                 store::<I, H, f64>(buffer, output.advanced(start), length);
                 let results = core::slice::from_raw_parts(buffer, length);
@@ -692,7 +656,9 @@ impl<H: Half, T: Settling> HalfTask<'_, H, T> {
             .map(|operand| Input { pointer: operand.as_ptr(), repeated: false });
         let outputs = results.each_mut().map(|result| result.as_mut_ptr());
         // SAFETY: BATCH elements of each operand.
-        unsafe { (self.kernels.double)(open.count, inputs.as_ptr(), outputs.as_ptr()) };
+        unsafe {
+            (self.kernels.double)(open.count, inputs.as_ptr(), outputs.as_ptr(), Stores::Cached)
+        };
         for (element, &place) in open.places.iter().enumerate().take(open.count) {
             let point = open.inputs.each_ref().map(|operand| operand[element]);
             for (k, (output, results)) in self.outputs.iter().zip(&results).enumerate() {
@@ -711,7 +677,7 @@ impl<H: Half, T: Settling> HalfTask<'_, H, T> {
         let inputs = point.each_ref().map(|operand| Input { pointer: operand, repeated: true });
         let outputs = results.each_mut().map(|result| result as *mut f64);
         // SAFETY: one element of each operand.
-        unsafe { (self.kernels.double)(1, inputs.as_ptr(), outputs.as_ptr()) };
+        unsafe { (self.kernels.double)(1, inputs.as_ptr(), outputs.as_ptr(), Stores::Cached) };
         results
     }
 

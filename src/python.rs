@@ -22,7 +22,7 @@ use crate::gated::GATED;
 use crate::operands::Kernels;
 use crate::rows::catalogue::ROW_CATALOGUE;
 use crate::rows::driver::Loops;
-use crate::simd::{Input, Kernel, Level};
+use crate::simd::{Input, Kernel, Level, Stores};
 use crate::{row_ufunc, threads, ufunc};
 
 /// The instruction set all loops were chosen for, at import.
@@ -215,7 +215,7 @@ fn derivatives_of_float(py: Python<'_>, x: f64) -> PyResult<Bound<'_, PyDict>> {
     {
         let _status = FloatStatus::isolate();
         // SAFETY: one input and three outputs of one element, at the level this CPU has.
-        unsafe { kernel(1, inputs.as_ptr(), outputs.as_ptr()) };
+        unsafe { kernel(1, inputs.as_ptr(), outputs.as_ptr(), Stores::Cached) };
     }
     let [sigmoid, tanh, relu] = results;
     let result = PyDict::new(py);

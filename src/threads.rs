@@ -2,16 +2,19 @@
 //!
 //! Whether more threads pay depends on the function, the dtype, the memory and the machine. So it
 //! is not guessed: the calling thread does the first piece, and how long that takes tells how long
-//! the rest would. The calling thread goes on from the front, [`helpers`] take pieces from the
-//! back, so that calls in turn on the same arrays find in each core's caches what the last one left
-//! there. Which thread computes an element has no influence on its bits.
+//! the rest would; what short calls gain is remembered ([`experience`](crate::experience)). The calling
+//! thread goes on from the front, [`helpers`] take pieces from the back, so that calls in turn on the
+//! same arrays find in each core's caches what the last one left there. Which thread computes an
+//! element has no influence on its bits.
 
 use std::num::NonZero;
+use std::ops::Range;
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
-use crate::helpers;
+use crate::experience::Experience;
+use crate::helpers::{self, Pieces};
 
 /// The limit set by [`set_limit`]; 0 where none was.
 static LIMIT: AtomicUsize = AtomicUsize::new(0);
@@ -42,42 +45,19 @@ fn default_limit() -> usize {
     })
 }
 
-/// The time from which a call is worth another thread that is awake: handing over a piece and
-/// waiting for the last take some 2 microseconds.
-const WORTH_HANDING_OVER: Duration = Duration::from_micros(10);
+/// The time from which a call may be worth another thread that is awake: handing over and waiting for
+/// the last piece take about a microsecond.
+const WORTH_HANDING_OVER: Duration = Duration::from_micros(3);
 
 /// The time from which it is worth waking one, which takes some 30 microseconds.
 const WORTH_WAKING: Duration = Duration::from_micros(150);
 
-/// The least a thread takes at a time.
-const PIECE: Duration = Duration::from_micros(2);
+/// The least that is taken at a time: taking sends a line of memory from core to core.
+const PIECE: Duration = Duration::from_nanos(100);
 
-/// Pieces for each thread: the more, the smaller the difference at the end.
-const PIECES: usize = 16;
-
-/// The threads that work of this duration is worth.
-fn threads_worth(work: Duration, limit: usize) -> usize {
-    let long = work >= WORTH_WAKING;
-    let wake = || (long || calls_follow_closely()) && may_wake();
-    if work < WORTH_HANDING_OVER || !helpers::are_awake() && !wake() {
-        return 1;
-    }
-    let least = if long { WORTH_WAKING / 2 } else { WORTH_HANDING_OVER / 2 };
-    limit.min((work.as_nanos() / least.as_nanos()) as usize)
-}
-
-/// When nobody came last, in nanoseconds of [`now`]; 0 where somebody came after that.
-static NOBODY_CAME: AtomicU64 = AtomicU64::new(0);
-
-/// How long helpers are not woken after nobody came: where the other cores are busy none comes in
-/// time, and waking takes the caller some 10 microseconds.
-const PAUSE: Duration = Duration::from_millis(1);
-
-/// Whether waking helpers is worth a try.
-fn may_wake() -> bool {
-    let last = NOBODY_CAME.load(Ordering::Relaxed);
-    last == 0 || now().saturating_sub(last) > PAUSE.as_nanos() as u64
-}
+/// The pieces that are taken are a fraction of what a call has at least to be split, and of a call.
+const PIECES: usize = 4;
+const MOST_PIECES: usize = 1 << 16;
 
 /// Nanoseconds since the first call that asked.
 fn now() -> u64 {
@@ -97,9 +77,11 @@ fn calls_follow_closely() -> bool {
 /// Calls `work(scratch, start, length)` for pieces that make up `0 .. count`, in as many threads as
 /// pay, each with scratch memory it makes for itself.
 ///
-/// A piece is at least `least` long; a call shorter than four is not split.
+/// A call shorter than four times `least` is not split; pieces are a fourth of `least`. Calls with the
+/// same `kernel`, which is any number, are alike.
 #[inline]
 pub fn split<S>(
+    kernel: usize,
     count: usize,
     least: usize,
     scratch: impl Fn() -> S + Sync,
@@ -108,88 +90,91 @@ pub fn split<S>(
     if count < 4 * least || limit() < 2 {
         work(&mut scratch(), 0, count);
     } else {
-        split_if_it_pays(count, least, scratch, work);
+        split_if_it_pays(kernel, count, least.div_ceil(PIECES), scratch, work);
     }
 }
 
 fn split_if_it_pays<S>(
+    kernel: usize,
     count: usize,
-    least: usize,
+    piece: usize,
     scratch: impl Fn() -> S + Sync,
     work: impl Fn(&mut S, usize, usize) + Sync,
 ) {
     let mut own = scratch();
-    let begin = Instant::now();
-    work(&mut own, 0, least);
-    let each = begin.elapsed().as_secs_f64() / least as f64;
-    let rest = count - least;
-    let threads = threads_worth(Duration::from_secs_f64(each * rest as f64), limit());
-    if threads < 2 {
-        work(&mut own, least, rest);
+    let experience = Experience::of(kernel, count);
+    if experience.says_alone() {
+        work(&mut own, 0, count);
         return;
     }
+    let begin = Instant::now();
+    work(&mut own, 0, piece);
+    let rest = count - piece;
+    let expected = begin.elapsed().mul_f64(rest as f64 / piece as f64);
+    let threads =
+        |worth: Duration| limit().min((2 * expected.as_nanos() / worth.as_nanos()) as usize);
+    // In whole pieces, which keep the alignment of the first.
+    let lasting = (rest as f64 * PIECE.as_secs_f64() / expected.as_secs_f64()) as usize;
+    let taken = lasting.clamp((rest / MOST_PIECES).max(1), rest).next_multiple_of(piece);
+    if expected >= WORTH_WAKING {
+        let threads = threads(WORTH_WAKING);
+        helpers::wake(threads - 1);
+        share(piece..count, taken, threads, own, scratch, work);
+        return;
+    }
+    let alone = |own: &mut S| work(own, piece, rest);
+    if expected < WORTH_HANDING_OVER {
+        alone(&mut own);
+        experience.note_short();
+        return;
+    }
+    if helpers::watching() == 0 {
+        // One that was woken and has not come finds a core busy with something else.
+        if calls_follow_closely() && !helpers::are_coming() {
+            helpers::wake(threads(WORTH_HANDING_OVER) - 1);
+        }
+        alone(&mut own);
+        return;
+    }
+    if experience.suggests_sharing() {
+        share(piece..count, taken, threads(WORTH_HANDING_OVER), own, scratch, work);
+        experience.note_shared(begin.elapsed());
+    } else {
+        alone(&mut own);
+        experience.note_alone(begin.elapsed());
+    }
+}
 
-    let lasting = (PIECE.as_secs_f64() / each) as usize;
-    let piece = rest.div_ceil(PIECES * threads).max(lasting.min(rest)).next_multiple_of(least);
-    let pieces = Pieces { count: rest.div_ceil(piece), taken: AtomicU64::new(0) };
-    let work_on = |scratch: &mut S, index: usize| {
-        let start = least + index * piece;
-        work(scratch, start, piece.min(count - start));
+/// Does the elements of a range in up to so many threads.
+fn share<S>(
+    range: Range<usize>,
+    piece: usize,
+    threads: usize,
+    mut own: S,
+    scratch: impl Fn() -> S + Sync,
+    work: impl Fn(&mut S, usize, usize) + Sync,
+) {
+    let work_on = |scratch: &mut S, pieces: Range<usize>| {
+        let start = range.start + pieces.start * piece;
+        work(scratch, start, (pieces.len() * piece).min(range.end - start));
     };
-    let help = || {
-        if let Some(mut index) = pieces.take_last() {
+    let help = |pieces: &Pieces| {
+        if let Some(mut taken) = pieces.take_last() {
             let mut scratch = scratch();
             loop {
-                work_on(&mut scratch, index);
+                work_on(&mut scratch, taken);
                 match pieces.take_last() {
-                    Some(next) => index = next,
+                    Some(next) => taken = next,
                     None => break,
                 }
             }
         }
     };
-    helpers::work_with(threads - 1, &help, || {
-        while let Some(index) = pieces.take_first() {
-            work_on(&mut own, index);
+    helpers::work_with(threads - 1, range.len().div_ceil(piece) as u32, &help, |pieces| {
+        while let Some(taken) = pieces.take_first() {
+            work_on(&mut own, taken);
         }
     });
-    NOBODY_CAME.store(if pieces.anybody_helped() { 0 } else { now() }, Ordering::Relaxed);
-}
-
-/// Pieces of a call that are taken from both ends.
-struct Pieces {
-    count: usize,
-    /// How many are taken from the front, below 2^32, and from the back, above.
-    taken: AtomicU64,
-}
-
-const FRONT: u64 = 1;
-const BACK: u64 = 1 << 32;
-
-impl Pieces {
-    /// The pieces taken from this end before, if there is one left, which is taken now.
-    fn take(&self, end: u64) -> Option<usize> {
-        let split = |taken: u64| ((taken % BACK) as usize, (taken / BACK) as usize);
-        let take = |taken: u64| {
-            let (front, back) = split(taken);
-            (front + back < self.count).then_some(taken + end)
-        };
-        let before = self.taken.fetch_update(Ordering::Relaxed, Ordering::Relaxed, take).ok()?;
-        let (front, back) = split(before);
-        Some(if end == FRONT { front } else { back })
-    }
-
-    fn anybody_helped(&self) -> bool {
-        self.taken.load(Ordering::Relaxed) >= BACK
-    }
-
-    fn take_first(&self) -> Option<usize> {
-        self.take(FRONT)
-    }
-
-    fn take_last(&self) -> Option<usize> {
-        Some(self.count - 1 - self.take(BACK)?)
-    }
 }
 
 #[cfg(test)]
@@ -203,7 +188,7 @@ mod tests {
     /// Does something slow to each of `count` elements, and says how often each was done.
     fn times_done(count: usize, least: usize) -> Vec<u32> {
         let done: Vec<AtomicU32> = (0..count).map(|_| AtomicU32::new(0)).collect();
-        split(count, least, Vec::new, |scratch: &mut Vec<f64>, start, length| {
+        split(1, count, least, Vec::new, |scratch: &mut Vec<f64>, start, length| {
             for (element, done) in done.iter().enumerate().skip(start).take(length) {
                 scratch.push((0..20).fold(element as f64, |x, _| (x + 1.0).sqrt()));
                 done.fetch_add(1, Ordering::Relaxed);

@@ -3,6 +3,7 @@
 use std::time::Instant;
 
 use actgrad::simd::Level;
+use actgrad::threads;
 
 use crate::buffer::Buffer;
 
@@ -163,30 +164,38 @@ impl Copy {
         2 * size_of_val(self.from.words())
     }
 
-    /// Copies with so many threads, through the caches, as `memcpy` does.
-    pub fn cached(&mut self, threads: usize) {
-        self.split(threads, |from, to| to.copy_from_slice(from));
+    /// Copies through the caches, as `memcpy` does.
+    pub fn cached(&mut self) {
+        self.split(|from, to| to.copy_from_slice(from));
     }
 
-    /// Copies with so many threads and stores that bypass the caches.
-    pub fn streamed(&mut self, threads: usize) {
-        self.split(threads, stream);
+    /// Copies with stores that bypass the caches.
+    pub fn streamed(&mut self) {
+        self.split(stream);
     }
 
-    fn split(&mut self, threads: usize, work: impl Fn(&[u64], &mut [u64]) + Sync) {
+    /// Has the threads that take parts of calls take parts of the copy, so that handing over takes both
+    /// as long.
+    fn split(&mut self, work: impl Fn(&[u64], &mut [u64]) + Sync) {
+        /// A quarter of the fewest words that are split.
+        const LEAST: usize = 1 << 10;
         let (from, to) = (self.from.words(), self.to.words_mut());
-        let part = from.len().div_ceil(threads).next_multiple_of(8);
-        let mut parts = from.chunks(part).zip(to.chunks_mut(part));
-        let Some((from, to)) = parts.next() else { return };
-        std::thread::scope(|scope| {
-            for (from, to) in parts {
-                let work = &work;
-                scope.spawn(move || work(from, to));
-            }
-            work(from, to);
-        });
+        let to = Shared(to.as_mut_ptr());
+        let part = |(): &mut (), start: usize, length: usize| {
+            let Shared(to) = to;
+            // SAFETY: words of the array that no other part has, which is borrowed for writing.
+            let to = unsafe { std::slice::from_raw_parts_mut(to.add(start), length) };
+            work(&from[start..start + length], to);
+        };
+        threads::split(0, from.len(), LEAST, || (), part);
     }
 }
+
+/// A pointer that crosses to other threads.
+#[derive(Clone, Copy)]
+struct Shared(*mut u64);
+// SAFETY: each thread writes words of its own: see `Copy::split`.
+unsafe impl Sync for Shared {}
 
 #[cfg(target_arch = "x86_64")]
 fn stream(from: &[u64], to: &mut [u64]) {

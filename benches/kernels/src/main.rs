@@ -13,6 +13,7 @@ use std::num::NonZero;
 use std::process::ExitCode;
 
 use actgrad::catalogue::{CATALOGUE, Row, Ufunc};
+use actgrad::operands::GRAIN;
 use actgrad::simd::Level;
 use actgrad::storage::Storage;
 use actgrad::threads;
@@ -107,7 +108,7 @@ fn run() -> Result<(), String> {
             let threads = if threads == 0 { cores } else { threads };
             for kernel in &kernels {
                 // A call that is not split is the same whatever the limit.
-                if threads == 1 || count >= 2 * kernel.1.kernels.grain {
+                if threads == 1 || count >= 4 * GRAIN {
                     lines.push((kernel, threads, count));
                 }
             }
@@ -161,9 +162,9 @@ impl Bench {
                 fastest(1, || (0..repeats).for_each(|_| work())) / each
             };
             measured = measured.min(repeat(&mut || call.run()));
-            memory = memory.min(scale * repeat(&mut || copy.cached(threads)));
+            memory = memory.min(scale * repeat(&mut || copy.cached()));
             if count * storage.item_size() > 1 << 22 {
-                memory = memory.min(scale * repeat(&mut || copy.streamed(threads)));
+                memory = memory.min(scale * repeat(&mut || copy.streamed()));
             }
         }
 
