@@ -10,6 +10,7 @@ Keep the machine quiet: threads that wait for each other suffer most from a busy
 
 import argparse
 import json
+import signal
 import subprocess
 import sys
 import time
@@ -27,6 +28,10 @@ from benches.peers import PEERS
 from benches.worker import Order
 
 RESULTS = ROOT / "benches" / "results"
+
+
+class WorkerError(Exception):
+    """A worker did not get to its end."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -63,8 +68,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     failures: dict[str, str] = {}
     try:
         _run(orders, options.busy, machine, rows, failures)
-    except KeyboardInterrupt:
-        machine["interrupted"] = "yes: some cells are missing"
+    except (KeyboardInterrupt, WorkerError) as error:
+        machine["incomplete"] = f"some cells are missing: {error or 'interrupted'}"
+        print(f"compare: {machine['incomplete']}", file=sys.stderr)
     if not rows:
         print("compare: no case is left by these filters", file=sys.stderr)
         return 1
@@ -118,7 +124,7 @@ def _worker(order: Order) -> Iterator[Iterator[dict]]:
         assert process.stdout is not None
         yield (json.loads(line) for line in process.stdout)
         if process.wait() != 0:
-            raise RuntimeError(f"the worker with {order.threads} cores ended with an error")
+            raise WorkerError(f"the worker with {order.threads} cores ended with an error")
     finally:
         process.terminate()
         process.wait()
@@ -188,4 +194,7 @@ def _parser() -> argparse.ArgumentParser:
 
 
 if __name__ == "__main__":
+    # Whoever ends a run early gets the cells there are, also where a shell has had SIGINT ignored.
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, signal.default_int_handler)
     sys.exit(main())
