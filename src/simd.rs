@@ -10,8 +10,12 @@
 
 #[cfg(target_arch = "x86_64")]
 use core::arch::x86_64::{
-    __m128i, __m256, __m256i, __m512, _MM_FROUND_TO_NEAREST_INT, _mm_sfence, _mm256_cvtph_ps,
-    _mm256_cvtps_ph, _mm256_stream_ps, _mm512_cvtph_ps, _mm512_cvtps_ph, _mm512_stream_ps,
+    __m128i, __m256, __m256d, __m256i, __m512, __m512d, __m512i, _MM_FROUND_TO_NEAREST_INT,
+    _mm_sfence, _mm256_add_epi64, _mm256_and_ps, _mm256_and_si256, _mm256_blendv_pd,
+    _mm256_castps_pd, _mm256_castsi256_pd, _mm256_castsi256_ps, _mm256_cvtph_ps, _mm256_cvtps_ph,
+    _mm256_or_si256, _mm256_permutevar8x32_ps, _mm256_slli_epi32, _mm256_slli_epi64,
+    _mm256_srai_epi32, _mm256_stream_ps, _mm256_xor_ps, _mm512_cvtph_ps, _mm512_cvtps_ph,
+    _mm512_permutexvar_pd, _mm512_permutexvar_ps, _mm512_stream_ps,
 };
 use core::marker::PhantomData;
 use core::mem::MaybeUninit;
@@ -30,6 +34,8 @@ use crate::storage::{Element, Half};
 pub const MAX_INPUTS: usize = 5;
 /// The most results a kernel writes.
 pub const MAX_OUTPUTS: usize = 3;
+/// The most tables a kernel looks up in.
+pub const MAX_TABLES: usize = 7;
 
 /// An element-wise function, written once for both working precisions.
 pub trait ElementFunction: 'static {
@@ -72,6 +78,32 @@ pub trait ElementFunction: 'static {
     #[inline(always)]
     fn ordinary<T: Number>(inputs: [T; MAX_INPUTS]) -> [T; MAX_OUTPUTS] {
         Self::apply(inputs)
+    }
+
+    /// How many numbers are looked up for an ordinary element, in as many tables: its results are then
+    /// those of [`tabled`](Self::tabled).
+    const TABLES: usize = 0;
+
+    /// The tables, of `T::TABLE_LENGTH` numbers.
+    #[inline(always)]
+    fn tables<T: Number>() -> [&'static [T]; MAX_TABLES] {
+        [&[]; MAX_TABLES]
+    }
+
+    /// A number whose lowest bits are the place in the tables.
+    #[inline(always)]
+    fn key<T: Number>(inputs: [T; MAX_INPUTS]) -> T {
+        inputs[Self::ARGUMENT]
+    }
+
+    /// The results at an ordinary element, given the key and what the tables have for it.
+    #[inline(always)]
+    fn tabled<T: Number>(
+        inputs: [T; MAX_INPUTS],
+        _key: T,
+        _entries: [T; MAX_TABLES],
+    ) -> [T; MAX_OUTPUTS] {
+        Self::ordinary(inputs)
     }
 }
 
@@ -253,6 +285,12 @@ pub trait Instructions {
     }
     #[inline(always)]
     fn finish_copies() {}
+
+    /// The numbers of a table, `T::TABLE_LENGTH` long, at the places in the lowest bits of the keys.
+    #[inline(always)]
+    fn look_up<T: Number, const N: usize>(table: &'static [T], keys: &[T; N]) -> [T; N] {
+        keys.map(|key| table[key.low_bits() % T::TABLE_LENGTH])
+    }
 }
 
 /// Those that are there always.
@@ -263,7 +301,8 @@ impl Instructions for Always {}
 /// elements each, which take longer than a kernel.
 #[cfg(target_arch = "x86_64")]
 macro_rules! implement_instructions {
-    ($name:ident, $lanes:literal, $half:ty, $widen:ident, $single:ty, $narrow:ident, $store:ident) => {
+    ($name:ident, $lanes:literal, $half:ty, $widen:ident, $single:ty, $narrow:ident, $store:ident,
+     $look_up:ident) => {
         struct $name;
 
         impl Instructions for $name {
@@ -311,8 +350,78 @@ macro_rules! implement_instructions {
                 // SAFETY: orders stores, and has no other effect.
                 unsafe { _mm_sfence() };
             }
+
+            #[inline(always)]
+            fn look_up<T: Number, const N: usize>(table: &'static [T], keys: &[T; N]) -> [T; N] {
+                let lanes = size_of::<$single>() / size_of::<T>();
+                if N % lanes != 0 {
+                    return Always::look_up(table, keys);
+                }
+                assert!(table.len() == T::TABLE_LENGTH);
+                let mut found = [T::ZERO; N];
+                for vector in 0..N / lanes {
+                    // SAFETY: as above; vectors of `lanes` numbers, and 64 bytes of the table.
+                    unsafe {
+                        let key = keys.as_ptr().cast::<$single>().add(vector).read_unaligned();
+                        let entry = $look_up::<T>(table.as_ptr().cast(), key);
+                        found.as_mut_ptr().cast::<$single>().add(vector).write_unaligned(entry);
+                    }
+                }
+                found
+            }
         }
     };
+}
+
+/// The numbers at the places in the lowest bits of the keys, of 64 bytes of a table.
+///
+/// # Safety
+/// The CPU has AVX-512, and the table is readable.
+#[cfg(target_arch = "x86_64")]
+#[inline(always)]
+unsafe fn look_up_512<T: Number>(table: *const __m512, keys: __m512) -> __m512 {
+    // SAFETY: as the caller vouches; vectors of the same bits.
+    unsafe {
+        let table = table.read_unaligned();
+        if T::TABLE_LENGTH == 16 {
+            _mm512_permutexvar_ps(transmute::<__m512, __m512i>(keys), table)
+        } else {
+            let table = transmute::<__m512, __m512d>(table);
+            let entries = _mm512_permutexvar_pd(transmute::<__m512, __m512i>(keys), table);
+            transmute::<__m512d, __m512>(entries)
+        }
+    }
+}
+
+/// The same with AVX2: both halves of the table are asked.
+///
+/// # Safety
+/// The CPU has AVX2, and 64 bytes of the table are readable.
+#[cfg(target_arch = "x86_64")]
+#[inline(always)]
+unsafe fn look_up_256<T: Number>(table: *const __m256, keys: __m256) -> __m256 {
+    // SAFETY: as the caller vouches; vectors of the same bits.
+    unsafe {
+        let halves = [table.read_unaligned(), table.add(1).read_unaligned()];
+        let keys = transmute::<__m256, __m256i>(keys);
+        if T::TABLE_LENGTH == 16 {
+            let [lower, upper] = halves;
+            let lower_or_upper = _mm256_xor_ps(lower, upper);
+            let low = _mm256_permutevar8x32_ps(lower, keys);
+            let change = _mm256_permutevar8x32_ps(lower_or_upper, keys);
+            let is_upper = _mm256_srai_epi32::<31>(_mm256_slli_epi32::<28>(keys));
+            return _mm256_xor_ps(low, _mm256_and_ps(change, _mm256_castsi256_ps(is_upper)));
+        }
+        // The places 2k and 2k + 1 of the four pairs of single numbers that a half is.
+        let even = _mm256_add_epi64(keys, keys);
+        let odd = _mm256_add_epi64(even, transmute::<[u64; 4], __m256i>([1; 4]));
+        let lowest = _mm256_and_si256(even, transmute::<[u64; 4], __m256i>([7; 4]));
+        let pairs = _mm256_or_si256(lowest, _mm256_slli_epi64::<32>(odd));
+        let [low, high] =
+            halves.map(|half| _mm256_castps_pd(_mm256_permutevar8x32_ps(half, pairs)));
+        let upper = _mm256_castsi256_pd(_mm256_slli_epi64::<61>(keys));
+        transmute::<__m256d, __m256>(_mm256_blendv_pd(low, high, upper))
+    }
 }
 #[cfg(target_arch = "x86_64")]
 implement_instructions!(
@@ -322,7 +431,8 @@ implement_instructions!(
     _mm256_cvtph_ps,
     __m256,
     _mm256_cvtps_ph,
-    _mm256_stream_ps
+    _mm256_stream_ps,
+    look_up_256
 );
 #[cfg(target_arch = "x86_64")]
 implement_instructions!(
@@ -332,7 +442,8 @@ implement_instructions!(
     _mm512_cvtph_ps,
     __m512,
     _mm512_cvtps_ph,
-    _mm512_stream_ps
+    _mm512_stream_ps,
+    look_up_512
 );
 
 /// The bits of bfloat16s as the upper halves of 32 bits: those at even places, then those at odd ones.
@@ -505,9 +616,9 @@ unsafe fn avx2<F: ElementFunction, T: Number>(
     // SAFETY: passed on from the caller.
     unsafe {
         if F::LIGHT {
-            run::<F, T, T, Always, AVX2_LIGHT_BLOCK>(count, inputs, outputs)
+            run::<F, T, T, Avx2, AVX2_LIGHT_BLOCK>(count, inputs, outputs)
         } else {
-            run::<F, T, T, Always, AVX2_BLOCK>(count, inputs, outputs)
+            run::<F, T, T, Avx2, AVX2_BLOCK>(count, inputs, outputs)
         }
     }
 }
@@ -524,9 +635,9 @@ unsafe fn avx512<F: ElementFunction, T: Number>(
     // SAFETY: passed on from the caller.
     unsafe {
         if size_of::<T>() == size_of::<f32>() {
-            run::<F, T, T, Always, AVX512_SINGLE_BLOCK>(count, inputs, outputs)
+            run::<F, T, T, Avx512, AVX512_SINGLE_BLOCK>(count, inputs, outputs)
         } else {
-            run::<F, T, T, Always, AVX512_DOUBLE_BLOCK>(count, inputs, outputs)
+            run::<F, T, T, Avx512, AVX512_DOUBLE_BLOCK>(count, inputs, outputs)
         }
     }
 }
@@ -615,6 +726,18 @@ unsafe fn run<F: ElementFunction, E: Element<T>, T: Number, I: Instructions, con
             run_blocks::<F, E, T, I, BLOCK, false>(count, inputs, outputs);
         }
     }
+}
+
+/// What a function looks up for a block: the compiler does not find the instructions for it.
+#[inline(always)]
+fn look_up_all<F: ElementFunction, T: Number, I: Instructions, const BLOCK: usize>(
+    keys: &[T; BLOCK],
+) -> [[T; BLOCK]; MAX_TABLES] {
+    let mut entries = [[T::ZERO; BLOCK]; MAX_TABLES];
+    for (entries, table) in entries.iter_mut().zip(F::tables::<T>()).take(F::TABLES) {
+        *entries = I::look_up(table, keys);
+    }
+    entries
 }
 
 /// [`run`]; with `FIXED` every parameter is one number, which stays in a register.
@@ -706,17 +829,32 @@ unsafe fn run_blocks<
                 results[k][lane] = values[k];
             }
         };
+        let mut keys = [T::ZERO; BLOCK];
+        let ordinary_at = |lane: usize, keys: &[T; BLOCK], entries: &[[T; BLOCK]; MAX_TABLES]| {
+            if F::TABLES == 0 {
+                return F::ordinary(point(lane));
+            }
+            let mut found = [T::ZERO; MAX_TABLES];
+            for (found, entries) in found.iter_mut().zip(entries).take(F::TABLES) {
+                *found = entries[lane];
+            }
+            F::tabled(point(lane), keys[lane], found)
+        };
         let (mut all_ordinary, mut any_ordinary) = (F::HAS_ORDINARY, false);
         if F::HAS_ORDINARY {
-            for lane in 0..BLOCK {
+            for (lane, key) in keys.iter_mut().enumerate() {
                 let is_ordinary = F::is_ordinary(point(lane));
                 all_ordinary &= is_ordinary;
                 any_ordinary |= is_ordinary;
+                if F::TABLES > 0 {
+                    *key = F::key(point(lane));
+                }
             }
         }
         if all_ordinary {
+            let entries = look_up_all::<F, T, I, BLOCK>(&keys);
             for lane in 0..BLOCK {
-                put(lane, F::ordinary(point(lane)));
+                put(lane, ordinary_at(lane, &keys, &entries));
             }
         } else if !any_ordinary {
             for lane in 0..BLOCK {
@@ -724,11 +862,12 @@ unsafe fn run_blocks<
             }
         } else {
             // Which lanes share a block must not matter: each is asked by itself.
+            let entries = look_up_all::<F, T, I, BLOCK>(&keys);
             for lane in 0..BLOCK {
                 let mut values = F::apply(point(lane));
                 if F::HAS_ORDINARY {
                     let is_ordinary = F::is_ordinary(point(lane));
-                    let ordinary = F::ordinary(point(lane));
+                    let ordinary = ordinary_at(lane, &keys, &entries);
                     for k in 0..F::OUTPUTS {
                         values[k] = T::select(is_ordinary, ordinary[k], values[k]);
                     }
