@@ -3,7 +3,7 @@
 use crate::activation::{Activation, Jet, Parameters};
 use crate::math::Number;
 use crate::math::double::{Double, fast_two_sum, two_product, two_sum};
-use crate::math::quotient::{reciprocal_estimate, reciprocal_estimate_centred};
+use crate::math::quotient::{reciprocal_estimate, reciprocal_close};
 use crate::math::root::{Root, reciprocal_root_estimate, root_pair};
 
 /// `softsign(x) = x / (1 + |x|)`.
@@ -167,16 +167,11 @@ impl<T: Number> Hyperbola<T> {
     #[inline(always)]
     fn value(&self, x: T) -> T {
         let base = x.at_least(T::ZERO);
-        let v = reciprocal_estimate_centred(self.half + self.root) + base;
+        let v = reciprocal_close(self.half + self.root) + base;
         // v - x is v where x < 0, and what is left of F has no term that is large beside v^2.
         let rest = (base - x).mul_add(v, -T::ONE);
         let f = v.mul_add(v - base, rest);
-        let slope = if T::DIGITS == 24 {
-            self.slope * (-(self.root + self.root)).mul_add(self.slope, T::TWO)
-        } else {
-            self.slope
-        };
-        (-slope).mul_add(f, v)
+        (-self.slope).mul_add(f, v)
     }
 
     /// The derivative, rounded.
