@@ -11,9 +11,9 @@
 #[cfg(target_arch = "x86_64")]
 use core::arch::x86_64::{
     __m128i, __m256, __m256d, __m256i, __m512, __m512d, __m512i, _MM_FROUND_TO_NEAREST_INT,
-    _mm_sfence, _mm256_add_epi64, _mm256_and_ps, _mm256_and_si256, _mm256_blendv_pd,
-    _mm256_castps_pd, _mm256_castsi256_pd, _mm256_castsi256_ps, _mm256_cvtph_ps, _mm256_cvtps_ph,
-    _mm256_or_si256, _mm256_permutevar8x32_ps, _mm256_slli_epi32, _mm256_slli_epi64,
+    _mm_sfence, _mm256_add_epi32, _mm256_and_ps, _mm256_blendv_pd, _mm256_castps_pd,
+    _mm256_castsi256_pd, _mm256_castsi256_ps, _mm256_cvtph_ps, _mm256_cvtps_ph, _mm256_or_si256,
+    _mm256_permutevar8x32_ps, _mm256_shuffle_epi32, _mm256_slli_epi32, _mm256_slli_epi64,
     _mm256_srai_epi32, _mm256_stream_ps, _mm256_xor_ps, _mm512_cvtph_ps, _mm512_cvtps_ph,
     _mm512_permutexvar_pd, _mm512_permutexvar_ps, _mm512_stream_ps,
 };
@@ -412,11 +412,11 @@ unsafe fn look_up_256<T: Number>(table: *const __m256, keys: __m256) -> __m256 {
             let is_upper = _mm256_srai_epi32::<31>(_mm256_slli_epi32::<28>(keys));
             return _mm256_xor_ps(low, _mm256_and_ps(change, _mm256_castsi256_ps(is_upper)));
         }
-        // The places 2k and 2k + 1 of the four pairs of single numbers that a half is.
-        let even = _mm256_add_epi64(keys, keys);
-        let odd = _mm256_add_epi64(even, transmute::<[u64; 4], __m256i>([1; 4]));
-        let lowest = _mm256_and_si256(even, transmute::<[u64; 4], __m256i>([7; 4]));
-        let pairs = _mm256_or_si256(lowest, _mm256_slli_epi64::<32>(odd));
+        // The places 2k and 2k + 1 of the four pairs of single numbers that a half is; what is above
+        // the lowest bits is ignored.
+        let places = _mm256_shuffle_epi32::<0b10_10_00_00>(keys);
+        let second = transmute::<[u32; 8], __m256i>([0, 1, 0, 1, 0, 1, 0, 1]);
+        let pairs = _mm256_or_si256(_mm256_add_epi32(places, places), second);
         let [low, high] =
             halves.map(|half| _mm256_castps_pd(_mm256_permutevar8x32_ps(half, pairs)));
         let upper = _mm256_castsi256_pd(_mm256_slli_epi64::<61>(keys));
@@ -740,6 +740,24 @@ fn look_up_all<F: ElementFunction, T: Number, I: Instructions, const BLOCK: usiz
     entries
 }
 
+/// The results at an ordinary element, given what was looked up.
+#[inline(always)]
+fn ordinary_at<F: ElementFunction, T: Number, const BLOCK: usize>(
+    point: [T; MAX_INPUTS],
+    lane: usize,
+    keys: &[T; BLOCK],
+    entries: &[[T; BLOCK]; MAX_TABLES],
+) -> [T; MAX_OUTPUTS] {
+    if F::TABLES == 0 {
+        return F::ordinary(point);
+    }
+    let mut found = [T::ZERO; MAX_TABLES];
+    for (found, entries) in found.iter_mut().zip(entries).take(F::TABLES) {
+        *found = entries[lane];
+    }
+    F::tabled(point, keys[lane], found)
+}
+
 /// [`run`]; with `FIXED` every parameter is one number, which stays in a register.
 ///
 /// # Safety
@@ -830,16 +848,6 @@ unsafe fn run_blocks<
             }
         };
         let mut keys = [T::ZERO; BLOCK];
-        let ordinary_at = |lane: usize, keys: &[T; BLOCK], entries: &[[T; BLOCK]; MAX_TABLES]| {
-            if F::TABLES == 0 {
-                return F::ordinary(point(lane));
-            }
-            let mut found = [T::ZERO; MAX_TABLES];
-            for (found, entries) in found.iter_mut().zip(entries).take(F::TABLES) {
-                *found = entries[lane];
-            }
-            F::tabled(point(lane), keys[lane], found)
-        };
         let (mut all_ordinary, mut any_ordinary) = (F::HAS_ORDINARY, false);
         if F::HAS_ORDINARY {
             for (lane, key) in keys.iter_mut().enumerate() {
@@ -854,7 +862,7 @@ unsafe fn run_blocks<
         if all_ordinary {
             let entries = look_up_all::<F, T, I, BLOCK>(&keys);
             for lane in 0..BLOCK {
-                put(lane, ordinary_at(lane, &keys, &entries));
+                put(lane, ordinary_at::<F, T, BLOCK>(point(lane), lane, &keys, &entries));
             }
         } else if !any_ordinary {
             for lane in 0..BLOCK {
@@ -867,7 +875,7 @@ unsafe fn run_blocks<
                 let mut values = F::apply(point(lane));
                 if F::HAS_ORDINARY {
                     let is_ordinary = F::is_ordinary(point(lane));
-                    let ordinary = ordinary_at(lane, &keys, &entries);
+                    let ordinary = ordinary_at::<F, T, BLOCK>(point(lane), lane, &keys, &entries);
                     for k in 0..F::OUTPUTS {
                         values[k] = T::select(is_ordinary, ordinary[k], values[k]);
                     }

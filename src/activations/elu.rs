@@ -4,7 +4,7 @@ use super::unless_nan;
 use crate::activation::{Activation, FROM_OUTPUT, Jet, Parameters};
 use crate::math::Number;
 use crate::math::double::{Double, fast_two_sum};
-use crate::math::exp::{exp_by_steps, exp_step};
+use crate::math::exp::{Stepped, exp_step};
 use crate::math::wide::{Wide, celu_slope};
 use crate::simd::MAX_TABLES;
 
@@ -12,7 +12,7 @@ use crate::simd::MAX_TABLES;
 ///
 /// Error: at most 0.6 ulp, 1 ulp in the subnormals.
 /// Edges: NaN gives NaN; 0 at -inf; overflows to inf.
-/// Method: in general [`Wide`]; where neither end is near, [`exp_by_steps`].
+/// Method: in general [`Wide`]; where neither end is near, [`Stepped`].
 pub struct Exp;
 
 impl Activation for Exp {
@@ -49,7 +49,7 @@ impl Activation for Exp {
         step: T,
         [power, power_lo, ..]: [T; MAX_TABLES],
     ) -> Jet<T> {
-        let exp = exp_by_steps(x, step, [power, power_lo]);
+        let exp = Stepped::at::<false>(x, step, [power, power_lo]).round();
         Jet { value: exp, derivative: exp, second_derivative: exp }
     }
 

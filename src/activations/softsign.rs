@@ -3,7 +3,7 @@
 use crate::activation::{Activation, Jet, Parameters};
 use crate::math::Number;
 use crate::math::double::{Double, fast_two_sum, two_product, two_sum};
-use crate::math::quotient::{reciprocal_estimate, reciprocal_close};
+use crate::math::quotient::{reciprocal_close, reciprocal_estimate};
 use crate::math::root::{Root, reciprocal_root_estimate, root_pair};
 
 /// `softsign(x) = x / (1 + |x|)`.

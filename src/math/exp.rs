@@ -4,7 +4,7 @@
 //! a kernel can finish its arithmetic near 1 and scale once: results reach the subnormals with
 //! a single rounding, and nothing underflows on the way.
 
-use super::double::{Double, fast_two_sum, polynomial};
+use super::double::{Double, fast_two_sum, polynomial, polynomial_by_pairs};
 use super::real::Real;
 
 /// Constants of the exponential, one set for each working precision.
@@ -177,26 +177,48 @@ pub fn exp_reduced<T: ExpConstants>(r: Double<T>) -> Double<T> {
     Double { hi: sum.hi, lo: r.lo.mul_add(sum.hi, sum.lo) }
 }
 
-/// Where [`exp_by_steps`] finds what it looks up.
+/// Where [`Stepped`] finds what it looks up.
 #[inline(always)]
 pub fn exp_step<T: ExpConstants>(x: T) -> T {
     x.times_shifted(T::EXP_STEPS)
 }
 
-/// `e^x`, rounded, where it and its power of two are normal, given [`exp_step`] and for it
+/// `e^x = power (1 + growth)` where it and its power of two are normal, given [`exp_step`] and for it
 /// `EXP_POWERS` and `EXP_POWERS_LO`.
-///
-/// Error: before rounding, relative 2^-27.5 (`f32`), 2^-57 (`f64`).
-/// Edges: NaN gives NaN.
-/// Method: `x = n s + r` with a step `s = ln(2) / TABLE_LENGTH`, `e^x = 2^(n / TABLE_LENGTH) e^r`.
-#[inline(always)]
-pub fn exp_by_steps<T: ExpConstants>(x: T, step: T, [power, power_lo]: [T; 2]) -> T {
-    let inverse = T::literal(1.0 / T::TABLE_LENGTH as f64);
-    let n = step.unshifted();
-    // |r| is below 2^-5.5 (f32) or 2^-4.5 (f64): its roundings do not count.
-    let r = (-n).mul_add(T::LN2_HI * inverse, x);
-    let r = (-n).mul_add(T::LN2_LO * inverse, r);
-    let slope = polynomial(r, T::EXP_STEP_TAIL).mul_add(r, T::ONE);
-    let power = power.raised(step);
-    power.mul_add(r.mul_add(slope, power_lo), power)
+#[derive(Clone, Copy)]
+pub struct Stepped<T> {
+    /// A power of two times one of `EXP_POWERS`.
+    pub power: T,
+    /// At most 2^-5.4 (`f32`) or 2^-4.4 (`f64`) in magnitude.
+    pub growth: T,
+}
+
+impl<T: ExpConstants> Stepped<T> {
+    /// `SHORT` for a chain that is shorter by a third, and one more operation, in float64.
+    ///
+    /// Error: of `1 + growth`, 2^-28.5 (`f32`), 2^-57 (`f64`).
+    /// Edges: NaN gives NaN.
+    /// Method: `x = n s + r` with a step `s = ln(2) / TABLE_LENGTH`, `e^x = 2^(n / TABLE_LENGTH) e^r`.
+    #[inline(always)]
+    pub fn at<const SHORT: bool>(x: T, step: T, [power, power_lo]: [T; 2]) -> Self {
+        let inverse = T::literal(1.0 / T::TABLE_LENGTH as f64);
+        let n = step.unshifted();
+        // The roundings of r, which is as small as the growth, do not count.
+        let r = (-n).mul_add(T::LN2_HI * inverse, x);
+        let r = (-n).mul_add(T::LN2_LO * inverse, r);
+        let growth = if SHORT && T::DIGITS == 53 {
+            let square = r * r;
+            let tail = polynomial_by_pairs(r, square, T::EXP_STEP_TAIL, T::ONE);
+            square.mul_add(tail, r + power_lo)
+        } else {
+            r.mul_add(polynomial(r, T::EXP_STEP_TAIL).mul_add(r, T::ONE), power_lo)
+        };
+        Stepped { power: power.raised(step), growth }
+    }
+
+    /// `e^x`, rounded.
+    #[inline(always)]
+    pub fn round(self) -> T {
+        self.power.mul_add(self.growth, self.power)
+    }
 }
