@@ -49,7 +49,7 @@ impl Activation for Exp {
         step: T,
         [power, power_lo, ..]: [T; MAX_TABLES],
     ) -> Jet<T> {
-        let exp = Stepped::at::<false>(x, step, [power, power_lo]).round();
+        let exp = Stepped::at(x, step, [power, power_lo]).round();
         Jet { value: exp, derivative: exp, second_derivative: exp }
     }
 

@@ -113,7 +113,7 @@ impl Activation for Silu {
         [power, power_lo, ..]: [T; MAX_TABLES],
     ) -> Jet<T> {
         let t = x.abs();
-        let gate = Gate::stepped(Stepped::at::<true>(t, step, [power, power_lo]));
+        let gate = Gate::stepped(Stepped::at(t, step, [power, power_lo]));
         let s = S::of::<false>(gate, Double::from(t));
         Jet {
             value: Self::jet(x, parameters).value,

@@ -194,24 +194,23 @@ pub struct Stepped<T> {
 }
 
 impl<T: ExpConstants> Stepped<T> {
-    /// `SHORT` for a chain that is shorter by a third, and one more operation, in float64.
-    ///
     /// Error: of `1 + growth`, 2^-28.5 (`f32`), 2^-57 (`f64`).
     /// Edges: NaN gives NaN.
     /// Method: `x = n s + r` with a step `s = ln(2) / TABLE_LENGTH`, `e^x = 2^(n / TABLE_LENGTH) e^r`.
     #[inline(always)]
-    pub fn at<const SHORT: bool>(x: T, step: T, [power, power_lo]: [T; 2]) -> Self {
+    pub fn at(x: T, step: T, [power, power_lo]: [T; 2]) -> Self {
         let inverse = T::literal(1.0 / T::TABLE_LENGTH as f64);
-        let n = step.unshifted();
-        // The roundings of r, which is as small as the growth, do not count.
+        let (n, step_lo) = (step.unshifted(), T::LN2_LO * inverse);
+        // Exact but for what rounding takes from an r as small as the growth.
         let r = (-n).mul_add(T::LN2_HI * inverse, x);
-        let r = (-n).mul_add(T::LN2_LO * inverse, r);
-        let growth = if SHORT && T::DIGITS == 53 {
-            let square = r * r;
-            let tail = polynomial_by_pairs(r, square, T::EXP_STEP_TAIL, T::ONE);
-            square.mul_add(tail, r + power_lo)
-        } else {
+        let growth = if T::DIGITS == 24 {
+            let r = (-n).mul_add(step_lo, r);
             r.mul_add(polynomial(r, T::EXP_STEP_TAIL).mul_add(r, T::ONE), power_lo)
+        } else {
+            // An operation more, a rounding less, and a shorter chain.
+            let r = r + (-n).mul_add(step_lo, power_lo);
+            let square = r * r;
+            square.mul_add(polynomial_by_pairs(r, square, T::EXP_STEP_TAIL, T::ONE), r)
         };
         Stepped { power: power.raised(step), growth }
     }
