@@ -3,7 +3,7 @@
 use super::unless_nan;
 use crate::activation::{ALL_FORMS, Activation, Jet, Parameters};
 use crate::math::Number;
-use crate::math::double::{fast_two_sum, two_sum};
+use crate::math::double::{Double, fast_two_sum};
 use crate::math::odd;
 
 /// `1/6` and `1/3` as pairs.
@@ -26,11 +26,10 @@ impl Activation for HardSigmoid {
     fn jet<T: Number>(x: T, _: Parameters<T>) -> Jet<T> {
         let three = T::literal(3.0);
         let inside = x > -three && x < three;
-        // Exact where it counts: |x| <= 3.
-        let line = fast_two_sum(three, x).multiply_round(T::pair(SIXTH.0, SIXTH.1));
-        let right = T::select(x >= three, T::ONE, line);
+        // Exact, and at the ends 0 and 6.
+        let sum = fast_two_sum(three, x.at_least(-three).at_most(three));
         Jet {
-            value: T::select(x <= -three, T::ZERO, right), // a NaN fails both comparisons
+            value: sum.multiply_round(T::pair(SIXTH.0, SIXTH.1)),
             derivative: unless_nan(T::select(inside, T::literal(SIXTH.0), T::ZERO), [x]),
             second_derivative: unless_nan(T::ZERO, [x]),
         }
@@ -64,8 +63,9 @@ impl Activation for HardSwish {
         let gate = fast_two_sum(three, x).multiply(sixth);
         // Rounded once: x enters last. The gate is positive; a zero keeps its sign.
         let bow = gate.times_round(x).copysign(x);
-        // Exact, so that the zero at -3/2 is met.
-        let line = two_sum(three, x + x).multiply_round(sixth);
+        // 2x + 3 as a pair, so that the zero at -3/2 is met: either the sum is exact, or 3 less than it.
+        let hi = x.mul_add(T::TWO, three);
+        let line = Double { hi, lo: x.mul_add(T::TWO, three - hi) }.multiply_round(sixth);
         let bend = T::select(below || above, T::ZERO, T::literal(THIRD.0));
         Jet {
             value: T::select(below, T::ZERO, T::select(above, x, bow)),
