@@ -8,6 +8,11 @@
 //! everywhere, `mul_add` is always fused, and no operation is contracted or reordered. The last,
 //! short block is padded and goes through the same code as a whole one.
 
+#[cfg(target_arch = "aarch64")]
+use core::arch::aarch64::{
+    vaddq_u8, vandq_u8, vdupq_n_s8, vdupq_n_u8, vld1q_u8, vld1q_u8_x4, vqtbl1q_u8, vqtbl4q_u8,
+    vshlq_u8, vst1q_u8,
+};
 #[cfg(target_arch = "x86_64")]
 use core::arch::x86_64::{
     __m128i, __m256, __m256d, __m256i, __m512, __m512d, __m512i, _MM_FROUND_TO_NEAREST_INT,
@@ -218,9 +223,8 @@ impl Level {
             Level::Avx512 if F::LIGHT => avx2::<F, T>,
             #[cfg(target_arch = "x86_64")]
             Level::Avx512 => avx512::<F, T>,
-            // NEON needs no extra feature: the portable loop is compiled to it.
             #[cfg(target_arch = "aarch64")]
-            Level::Neon => portable::<F, T>,
+            Level::Neon => neon::<F, T>,
         }
     }
 }
@@ -296,6 +300,44 @@ pub trait Instructions {
 /// Those that are there always.
 pub struct Always;
 impl Instructions for Always {}
+
+/// NEON, which needs no extra feature: the compiler finds the rest by itself.
+#[cfg(target_arch = "aarch64")]
+struct Neon;
+
+#[cfg(target_arch = "aarch64")]
+impl Instructions for Neon {
+    #[inline(always)]
+    fn look_up<T: Number, const N: usize>(table: &'static [T], keys: &[T; N]) -> [T; N] {
+        let size = size_of::<T>();
+        if !size_of::<[T; N]>().is_multiple_of(16) {
+            return Always::look_up(table, keys);
+        }
+        assert!(table.len() == T::TABLE_LENGTH);
+        // For each byte of 16: the first one of its number, and which one of that it is.
+        let mut first = [0_u8; 16];
+        let mut which = [0_u8; 16];
+        for byte in 0..16 {
+            first[byte] = (byte - byte % size) as u8;
+            which[byte] = (byte % size) as u8;
+        }
+        let mut found = [T::ZERO; N];
+        // SAFETY: the table has 64 bytes, and keys and results are vectors of 16.
+        unsafe {
+            let table = vld1q_u8_x4(table.as_ptr().cast());
+            let (first, which) = (vld1q_u8(first.as_ptr()), vld1q_u8(which.as_ptr()));
+            let mask = vdupq_n_u8((T::TABLE_LENGTH - 1) as u8);
+            let shift = vdupq_n_s8(size.ilog2() as i8);
+            for vector in 0..size_of::<[T; N]>() / 16 {
+                let key = vld1q_u8(keys.as_ptr().cast::<u8>().add(16 * vector));
+                let place = vandq_u8(vqtbl1q_u8(key, first), mask);
+                let byte = vaddq_u8(vshlq_u8(place, shift), which);
+                vst1q_u8(found.as_mut_ptr().cast::<u8>().add(16 * vector), vqtbl4q_u8(table, byte));
+            }
+        }
+        found
+    }
+}
 
 /// The conversions of AVX-512 and of F16C, in line: the `half` crate has F16C's behind calls, eight
 /// elements each, which take longer than a kernel.
@@ -602,6 +644,18 @@ unsafe fn portable<F: ElementFunction, T: Number>(
 ) {
     // SAFETY: passed on from the caller.
     unsafe { run::<F, T, T, Always, PORTABLE_BLOCK>(count, inputs, outputs) }
+}
+
+/// # Safety
+/// As [`Kernel`].
+#[cfg(target_arch = "aarch64")]
+unsafe fn neon<F: ElementFunction, T: Number>(
+    count: usize,
+    inputs: *const Input<T>,
+    outputs: *const *mut T,
+) {
+    // SAFETY: passed on from the caller.
+    unsafe { run::<F, T, T, Neon, PORTABLE_BLOCK>(count, inputs, outputs) }
 }
 
 /// # Safety
