@@ -8,7 +8,7 @@ use core::marker::PhantomData;
 
 use crate::math::Number;
 use crate::math::gate::Factor;
-use crate::simd::{ElementFunction, MAX_INPUTS, MAX_OUTPUTS};
+use crate::simd::{ElementFunction, MAX_INPUTS, MAX_OUTPUTS, MAX_TABLES};
 
 /// The parameters of an activation at one element; unused places are zero.
 pub type Parameters<T> = [T; 2];
@@ -96,6 +96,41 @@ pub trait Activation: 'static {
     /// The jet at ordinary operands, sooner.
     #[inline(always)]
     fn ordinary_jet<T: Number>(x: T, parameters: Parameters<T>) -> Jet<T> {
+        if Self::TABLES == 0 {
+            return Self::jet(x, parameters);
+        }
+        let key = Self::key(x, parameters);
+        let mut entries = [T::ZERO; MAX_TABLES];
+        for (entry, table) in entries.iter_mut().zip(Self::tables()).take(Self::TABLES) {
+            *entry = table[key.low_bits() % T::TABLE_LENGTH];
+        }
+        Self::tabled_jet(x, parameters, key, entries)
+    }
+
+    /// How many numbers the jet at ordinary operands looks up: it is then
+    /// [`tabled_jet`](Self::tabled_jet), which loops ask for themselves, a block at a time.
+    const TABLES: usize = 0;
+
+    /// The tables, of `T::TABLE_LENGTH` numbers.
+    #[inline(always)]
+    fn tables<T: Number>() -> [&'static [T]; MAX_TABLES] {
+        [&[]; MAX_TABLES]
+    }
+
+    /// A number whose lowest bits are the place in the tables.
+    #[inline(always)]
+    fn key<T: Number>(x: T, _parameters: Parameters<T>) -> T {
+        x
+    }
+
+    /// The jet at ordinary operands, given the key and what the tables have for it.
+    #[inline(always)]
+    fn tabled_jet<T: Number>(
+        x: T,
+        parameters: Parameters<T>,
+        _key: T,
+        _entries: [T; MAX_TABLES],
+    ) -> Jet<T> {
         Self::jet(x, parameters)
     }
 
@@ -171,15 +206,22 @@ impl<A: Activation> Activation for AtDefaults<A> {
     fn ordinary_jet<T: Number>(x: T, _: Parameters<T>) -> Jet<T> {
         A::ordinary_jet(x, A::DEFAULTS.map(T::literal))
     }
-}
 
-/// The activation `A` at ordinary operands.
-struct Ordinary<A>(PhantomData<A>);
+    const TABLES: usize = A::TABLES;
 
-impl<A: Activation> Activation for Ordinary<A> {
     #[inline(always)]
-    fn jet<T: Number>(x: T, parameters: Parameters<T>) -> Jet<T> {
-        A::ordinary_jet(x, parameters)
+    fn tables<T: Number>() -> [&'static [T]; MAX_TABLES] {
+        A::tables()
+    }
+
+    #[inline(always)]
+    fn key<T: Number>(x: T, _: Parameters<T>) -> T {
+        A::key(x, A::DEFAULTS.map(T::literal))
+    }
+
+    #[inline(always)]
+    fn tabled_jet<T: Number>(x: T, _: Parameters<T>, key: T, entries: [T; MAX_TABLES]) -> Jet<T> {
+        A::tabled_jet(x, A::DEFAULTS.map(T::literal), key, entries)
     }
 }
 
@@ -198,6 +240,12 @@ pub trait Form: 'static {
 
     /// `inputs` holds the gradients, then x (or y), then the parameters.
     fn apply<A: Activation, T: Number>(inputs: [T; MAX_INPUTS]) -> [T; MAX_OUTPUTS];
+
+    /// The same from the jet at x, for a form that is made of one.
+    #[inline(always)]
+    fn project<T: Number>(_inputs: [T; MAX_INPUTS], _jet: Jet<T>) -> [T; MAX_OUTPUTS] {
+        [T::NAN; MAX_OUTPUTS]
+    }
 
     /// For [`Activation::ODD`].
     #[inline(always)]
@@ -237,7 +285,29 @@ impl<A: Activation, F: Form> ElementFunction for Projection<A, F> {
 
     #[inline(always)]
     fn ordinary<T: Number>(inputs: [T; MAX_INPUTS]) -> [T; MAX_OUTPUTS] {
-        F::apply::<Ordinary<A>, T>(inputs)
+        F::project(inputs, A::ordinary_jet(inputs[F::GRADIENTS], parameters_of::<F, T>(inputs)))
+    }
+
+    const TABLES: usize = A::TABLES;
+
+    #[inline(always)]
+    fn tables<T: Number>() -> [&'static [T]; MAX_TABLES] {
+        A::tables()
+    }
+
+    #[inline(always)]
+    fn key<T: Number>(inputs: [T; MAX_INPUTS]) -> T {
+        A::key(inputs[F::GRADIENTS], parameters_of::<F, T>(inputs))
+    }
+
+    #[inline(always)]
+    fn tabled<T: Number>(
+        inputs: [T; MAX_INPUTS],
+        key: T,
+        entries: [T; MAX_TABLES],
+    ) -> [T; MAX_OUTPUTS] {
+        let (x, parameters) = (inputs[F::GRADIENTS], parameters_of::<F, T>(inputs));
+        F::project(inputs, A::tabled_jet(x, parameters, key, entries))
     }
 }
 
@@ -268,10 +338,32 @@ fn parameters_of<F: Form, T: Number>(inputs: [T; MAX_INPUTS]) -> Parameters<T> {
     [inputs[F::GRADIENTS + 1], inputs[F::GRADIENTS + 2]]
 }
 
+/// What a form computes: of its operands, or of them and the jet.
+macro_rules! form_functions {
+    ($inputs:ident, $jet:ident: $T:ident => $result:expr) => {
+        const OF_JET: bool = true;
+        #[inline(always)]
+        fn apply<A: Activation, $T: Number>($inputs: [$T; MAX_INPUTS]) -> [$T; MAX_OUTPUTS] {
+            Self::project($inputs, jet_at::<A, Self, $T>($inputs))
+        }
+        #[inline(always)]
+        fn project<$T: Number>($inputs: [$T; MAX_INPUTS], $jet: Jet<$T>) -> [$T; MAX_OUTPUTS] {
+            $result
+        }
+    };
+    ($inputs:ident: $A:ident, $T:ident => $result:expr) => {
+        const OF_JET: bool = false;
+        #[inline(always)]
+        fn apply<$A: Activation, $T: Number>($inputs: [$T; MAX_INPUTS]) -> [$T; MAX_OUTPUTS] {
+            $result
+        }
+    };
+}
+
 macro_rules! forms {
-    ($($(#[$doc:meta])* $name:ident $suffix:literal, $native:literal, $of_jet:literal:
-       $gradients:literal -> $outputs:literal,
-       |$inputs:ident: $A:ident, $T:ident| $result:expr $(, odd $odd:expr)?;)*) => {$(
+    ($($(#[$doc:meta])* $name:ident $suffix:literal, $native:literal:
+       $gradients:literal -> $outputs:literal, { $($function:tt)* }
+       $(, odd |$inputs:ident: $A:ident, $T:ident| $odd:expr)?;)*) => {$(
         $(#[$doc])*
         pub struct $name;
         impl Form for $name {
@@ -279,11 +371,7 @@ macro_rules! forms {
             const OUTPUTS: usize = $outputs;
             const SUFFIX: &'static str = $suffix;
             const NATIVE: bool = $native;
-            const OF_JET: bool = $of_jet;
-            #[inline(always)]
-            fn apply<$A: Activation, $T: Number>($inputs: [$T; MAX_INPUTS]) -> [$T; MAX_OUTPUTS] {
-                $result
-            }
+            form_functions! { $($function)* }
             $(
                 #[inline(always)]
                 fn apply_odd<$A: Activation, $T: Number>(
@@ -303,42 +391,49 @@ macro_rules! forms {
 
 forms! {
     /// `f(x)`
-    Value "", true, true: 0 -> 1, |inputs: A, T| [jet_at::<A, Self, T>(inputs).value, T::ZERO, T::ZERO],
-        odd [A::odd_value(inputs[0]), T::ZERO, T::ZERO];
+    Value "", true: 0 -> 1, { _inputs, jet: T => [jet.value, T::ZERO, T::ZERO] },
+        odd |inputs: A, T| [A::odd_value(inputs[0]), T::ZERO, T::ZERO];
     /// `f'(x)`
-    Derivative "derivative", true, true: 0 -> 1, |inputs: A, T| [jet_at::<A, Self, T>(inputs).derivative, T::ZERO, T::ZERO];
+    Derivative "derivative", true: 0 -> 1, { _inputs, jet: T => [jet.derivative, T::ZERO, T::ZERO] };
     /// `f''(x)`
-    SecondDerivative "second_derivative", false, true: 0 -> 1,
-        |inputs: A, T| [jet_at::<A, Self, T>(inputs).second_derivative, T::ZERO, T::ZERO];
+    SecondDerivative "second_derivative", false: 0 -> 1, {
+        _inputs, jet: T => [jet.second_derivative, T::ZERO, T::ZERO]
+    };
     /// `(f(x), f'(x))`
-    ValueAndDerivative "value_and_derivative", true, true: 0 -> 2, |inputs: A, T| {
-        let jet = jet_at::<A, Self, T>(inputs);
-        [jet.value, jet.derivative, T::ZERO]
-    }, odd [A::odd_value(inputs[0]), jet_at::<A, Self, T>(inputs).derivative, T::ZERO];
+    ValueAndDerivative "value_and_derivative", true: 0 -> 2, {
+        _inputs, jet: T => [jet.value, jet.derivative, T::ZERO]
+    }, odd |inputs: A, T| {
+        [A::odd_value(inputs[0]), jet_at::<A, Self, T>(inputs).derivative, T::ZERO]
+    };
     /// `grad f'(x)`
-    Backward "backward", true, true: 1 -> 1,
-        |inputs: A, T| [inputs[0] * jet_at::<A, Self, T>(inputs).derivative, T::ZERO, T::ZERO],
-        odd [A::odd_backward(inputs[0], inputs[1]), T::ZERO, T::ZERO];
+    Backward "backward", true: 1 -> 1, {
+        inputs, jet: T => [inputs[0] * jet.derivative, T::ZERO, T::ZERO]
+    }, odd |inputs: A, T| [A::odd_backward(inputs[0], inputs[1]), T::ZERO, T::ZERO];
     /// `(gg f'(x), gg grad f''(x))`
-    DoubleBackward "double_backward", false, true: 2 -> 2, |inputs: A, T| {
-        let jet = jet_at::<A, Self, T>(inputs);
-        [inputs[0] * jet.derivative, (inputs[0] * inputs[1]) * jet.second_derivative, T::ZERO]
+    DoubleBackward "double_backward", false: 2 -> 2, {
+        inputs, jet: T =>
+            [inputs[0] * jet.derivative, (inputs[0] * inputs[1]) * jet.second_derivative, T::ZERO]
     };
     /// `f'(x)` from `y = f(x)`
-    DerivativeFromOutput "derivative_from_output", true, false: 0 -> 1, |inputs: A, T| {
-        [A::derivative_from_output(inputs[0], parameters_of::<Self, T>(inputs)), T::ZERO, T::ZERO]
-    }, odd [A::odd_derivative_from_output(inputs[0]), T::ZERO, T::ZERO];
+    DerivativeFromOutput "derivative_from_output", true: 0 -> 1, {
+        inputs: A, T =>
+            [A::derivative_from_output(inputs[0], parameters_of::<Self, T>(inputs)), T::ZERO, T::ZERO]
+    }, odd |inputs: A, T| [A::odd_derivative_from_output(inputs[0]), T::ZERO, T::ZERO];
     /// `grad f'(x)` from `y = f(x)`
-    BackwardFromOutput "backward_from_output", true, false: 1 -> 1, |inputs: A, T| {
-        let derivative = A::derivative_from_output(inputs[1], parameters_of::<Self, T>(inputs));
-        [inputs[0] * derivative, T::ZERO, T::ZERO]
-    }, odd [A::odd_backward_from_output(inputs[0], inputs[1]), T::ZERO, T::ZERO];
+    BackwardFromOutput "backward_from_output", true: 1 -> 1, {
+        inputs: A, T => {
+            let derivative = A::derivative_from_output(inputs[1], parameters_of::<Self, T>(inputs));
+            [inputs[0] * derivative, T::ZERO, T::ZERO]
+        }
+    }, odd |inputs: A, T| [A::odd_backward_from_output(inputs[0], inputs[1]), T::ZERO, T::ZERO];
     /// `df/dp` of the first parameter
-    FirstParameterDerivative "parameter_derivative", false, false: 0 -> 1, |inputs: A, T| {
-        [A::parameter_derivatives(inputs[0], parameters_of::<Self, T>(inputs))[0], T::ZERO, T::ZERO]
+    FirstParameterDerivative "parameter_derivative", false: 0 -> 1, {
+        inputs: A, T =>
+            [A::parameter_derivatives(inputs[0], parameters_of::<Self, T>(inputs))[0], T::ZERO, T::ZERO]
     };
     /// `df/dp` of the second parameter
-    SecondParameterDerivative "parameter_derivative", false, false: 0 -> 1, |inputs: A, T| {
-        [A::parameter_derivatives(inputs[0], parameters_of::<Self, T>(inputs))[1], T::ZERO, T::ZERO]
+    SecondParameterDerivative "parameter_derivative", false: 0 -> 1, {
+        inputs: A, T =>
+            [A::parameter_derivatives(inputs[0], parameters_of::<Self, T>(inputs))[1], T::ZERO, T::ZERO]
     };
 }

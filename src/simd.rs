@@ -8,11 +8,20 @@
 //! everywhere, `mul_add` is always fused, and no operation is contracted or reordered. The last,
 //! short block is padded and goes through the same code as a whole one.
 
+#[cfg(target_arch = "aarch64")]
+use core::arch::aarch64::{
+    vaddq_u8, vandq_u8, vdupq_n_s8, vdupq_n_u8, vld1q_u8, vld1q_u8_x4, vqtbl1q_u8, vqtbl4q_u8,
+    vshlq_u8, vst1q_u8,
+};
 #[cfg(target_arch = "x86_64")]
 use core::arch::x86_64::{
-    __m128i, __m256, __m256i, __m512, _MM_FROUND_TO_NEAREST_INT, _MM_HINT_T0, _MM_HINT_T1,
-    _mm_prefetch, _mm_sfence, _mm256_cvtph_ps, _mm256_cvtps_ph, _mm256_stream_ps, _mm512_cvtph_ps,
-    _mm512_cvtps_ph, _mm512_stream_ps,
+    __m128i, __m256, __m256d, __m256i, __m512, __m512d, __m512i, _MM_FROUND_TO_NEAREST_INT,
+    _MM_HINT_T0, _MM_HINT_T1, _mm_prefetch, _mm_sfence, _mm256_add_epi32, _mm256_and_ps,
+    _mm256_blendv_pd, _mm256_castps_pd, _mm256_castsi256_pd, _mm256_castsi256_ps, _mm256_cvtph_ps,
+    _mm256_cvtps_ph, _mm256_or_si256, _mm256_permutevar8x32_ps, _mm256_shuffle_epi32,
+    _mm256_slli_epi32, _mm256_slli_epi64, _mm256_srai_epi32, _mm256_stream_ps, _mm256_xor_ps,
+    _mm512_cvtph_ps, _mm512_cvtps_ph, _mm512_permutexvar_pd, _mm512_permutexvar_ps,
+    _mm512_stream_ps,
 };
 use core::marker::PhantomData;
 use core::mem::MaybeUninit;
@@ -31,6 +40,8 @@ use crate::storage::{Element, Half};
 pub const MAX_INPUTS: usize = 5;
 /// The most results a kernel writes.
 pub const MAX_OUTPUTS: usize = 3;
+/// The most tables a kernel looks up in.
+pub const MAX_TABLES: usize = 7;
 
 /// An element-wise function, written once for both working precisions.
 pub trait ElementFunction: 'static {
@@ -73,6 +84,32 @@ pub trait ElementFunction: 'static {
     #[inline(always)]
     fn ordinary<T: Number>(inputs: [T; MAX_INPUTS]) -> [T; MAX_OUTPUTS] {
         Self::apply(inputs)
+    }
+
+    /// How many numbers are looked up for an ordinary element, in as many tables: its results are then
+    /// those of [`tabled`](Self::tabled).
+    const TABLES: usize = 0;
+
+    /// The tables, of `T::TABLE_LENGTH` numbers.
+    #[inline(always)]
+    fn tables<T: Number>() -> [&'static [T]; MAX_TABLES] {
+        [&[]; MAX_TABLES]
+    }
+
+    /// A number whose lowest bits are the place in the tables.
+    #[inline(always)]
+    fn key<T: Number>(inputs: [T; MAX_INPUTS]) -> T {
+        inputs[Self::ARGUMENT]
+    }
+
+    /// The results at an ordinary element, given the key and what the tables have for it.
+    #[inline(always)]
+    fn tabled<T: Number>(
+        inputs: [T; MAX_INPUTS],
+        _key: T,
+        _entries: [T; MAX_TABLES],
+    ) -> [T; MAX_OUTPUTS] {
+        Self::ordinary(inputs)
     }
 }
 
@@ -198,9 +235,8 @@ impl Level {
             Level::Avx512 if F::LIGHT => avx2::<F, T>,
             #[cfg(target_arch = "x86_64")]
             Level::Avx512 => avx512::<F, T>,
-            // NEON needs no extra feature: the portable loop is compiled to it.
             #[cfg(target_arch = "aarch64")]
-            Level::Neon => portable::<F, T>,
+            Level::Neon => neon::<F, T>,
         }
     }
 }
@@ -263,17 +299,62 @@ pub trait Instructions {
     }
     #[inline(always)]
     fn finish_stores() {}
+
+    /// The numbers of a table, `T::TABLE_LENGTH` long, at the places in the lowest bits of the keys.
+    #[inline(always)]
+    fn look_up<T: Number, const N: usize>(table: &'static [T], keys: &[T; N]) -> [T; N] {
+        keys.map(|key| table[key.low_bits() % T::TABLE_LENGTH])
+    }
 }
 
 /// Those that are there always.
 pub struct Always;
 impl Instructions for Always {}
 
+/// NEON, which needs no extra feature: the compiler finds the rest by itself.
+#[cfg(target_arch = "aarch64")]
+struct Neon;
+
+#[cfg(target_arch = "aarch64")]
+impl Instructions for Neon {
+    #[inline(always)]
+    fn look_up<T: Number, const N: usize>(table: &'static [T], keys: &[T; N]) -> [T; N] {
+        let size = size_of::<T>();
+        if !size_of::<[T; N]>().is_multiple_of(16) {
+            return Always::look_up(table, keys);
+        }
+        assert!(table.len() == T::TABLE_LENGTH);
+        // For each byte of 16: the first one of its number, and which one of that it is.
+        let mut first = [0_u8; 16];
+        let mut which = [0_u8; 16];
+        for byte in 0..16 {
+            first[byte] = (byte - byte % size) as u8;
+            which[byte] = (byte % size) as u8;
+        }
+        let mut found = [T::ZERO; N];
+        // SAFETY: the table has 64 bytes, and keys and results are vectors of 16.
+        unsafe {
+            let table = vld1q_u8_x4(table.as_ptr().cast());
+            let (first, which) = (vld1q_u8(first.as_ptr()), vld1q_u8(which.as_ptr()));
+            let mask = vdupq_n_u8((T::TABLE_LENGTH - 1) as u8);
+            let shift = vdupq_n_s8(size.ilog2() as i8);
+            for vector in 0..size_of::<[T; N]>() / 16 {
+                let key = vld1q_u8(keys.as_ptr().cast::<u8>().add(16 * vector));
+                let place = vandq_u8(vqtbl1q_u8(key, first), mask);
+                let byte = vaddq_u8(vshlq_u8(place, shift), which);
+                vst1q_u8(found.as_mut_ptr().cast::<u8>().add(16 * vector), vqtbl4q_u8(table, byte));
+            }
+        }
+        found
+    }
+}
+
 /// The conversions of AVX-512 and of F16C, in line: the `half` crate has F16C's behind calls, eight
 /// elements each, which take longer than a kernel.
 #[cfg(target_arch = "x86_64")]
 macro_rules! implement_instructions {
-    ($name:ident, $lanes:literal, $half:ty, $widen:ident, $single:ty, $narrow:ident, $store:ident) => {
+    ($name:ident, $lanes:literal, $half:ty, $widen:ident, $single:ty, $narrow:ident, $store:ident,
+     $look_up:ident) => {
         struct $name;
 
         impl Instructions for $name {
@@ -315,8 +396,78 @@ macro_rules! implement_instructions {
                 // SAFETY: orders stores, and has no other effect.
                 unsafe { _mm_sfence() };
             }
+
+            #[inline(always)]
+            fn look_up<T: Number, const N: usize>(table: &'static [T], keys: &[T; N]) -> [T; N] {
+                let lanes = size_of::<$single>() / size_of::<T>();
+                if N % lanes != 0 {
+                    return Always::look_up(table, keys);
+                }
+                assert!(table.len() == T::TABLE_LENGTH);
+                let mut found = [T::ZERO; N];
+                for vector in 0..N / lanes {
+                    // SAFETY: as above; vectors of `lanes` numbers, and 64 bytes of the table.
+                    unsafe {
+                        let key = keys.as_ptr().cast::<$single>().add(vector).read_unaligned();
+                        let entry = $look_up::<T>(table.as_ptr().cast(), key);
+                        found.as_mut_ptr().cast::<$single>().add(vector).write_unaligned(entry);
+                    }
+                }
+                found
+            }
         }
     };
+}
+
+/// The numbers at the places in the lowest bits of the keys, of 64 bytes of a table.
+///
+/// # Safety
+/// The CPU has AVX-512, and the table is readable.
+#[cfg(target_arch = "x86_64")]
+#[inline(always)]
+unsafe fn look_up_512<T: Number>(table: *const __m512, keys: __m512) -> __m512 {
+    // SAFETY: as the caller vouches; vectors of the same bits.
+    unsafe {
+        let table = table.read_unaligned();
+        if T::TABLE_LENGTH == 16 {
+            _mm512_permutexvar_ps(transmute::<__m512, __m512i>(keys), table)
+        } else {
+            let table = transmute::<__m512, __m512d>(table);
+            let entries = _mm512_permutexvar_pd(transmute::<__m512, __m512i>(keys), table);
+            transmute::<__m512d, __m512>(entries)
+        }
+    }
+}
+
+/// The same with AVX2: both halves of the table are asked.
+///
+/// # Safety
+/// The CPU has AVX2, and 64 bytes of the table are readable.
+#[cfg(target_arch = "x86_64")]
+#[inline(always)]
+unsafe fn look_up_256<T: Number>(table: *const __m256, keys: __m256) -> __m256 {
+    // SAFETY: as the caller vouches; vectors of the same bits.
+    unsafe {
+        let halves = [table.read_unaligned(), table.add(1).read_unaligned()];
+        let keys = transmute::<__m256, __m256i>(keys);
+        if T::TABLE_LENGTH == 16 {
+            let [lower, upper] = halves;
+            let lower_or_upper = _mm256_xor_ps(lower, upper);
+            let low = _mm256_permutevar8x32_ps(lower, keys);
+            let change = _mm256_permutevar8x32_ps(lower_or_upper, keys);
+            let is_upper = _mm256_srai_epi32::<31>(_mm256_slli_epi32::<28>(keys));
+            return _mm256_xor_ps(low, _mm256_and_ps(change, _mm256_castsi256_ps(is_upper)));
+        }
+        // The places 2k and 2k + 1 of the four pairs of single numbers that a half is; what is above
+        // the lowest bits is ignored.
+        let places = _mm256_shuffle_epi32::<0b10_10_00_00>(keys);
+        let second = transmute::<[u32; 8], __m256i>([0, 1, 0, 1, 0, 1, 0, 1]);
+        let pairs = _mm256_or_si256(_mm256_add_epi32(places, places), second);
+        let [low, high] =
+            halves.map(|half| _mm256_castps_pd(_mm256_permutevar8x32_ps(half, pairs)));
+        let upper = _mm256_castsi256_pd(_mm256_slli_epi64::<61>(keys));
+        transmute::<__m256d, __m256>(_mm256_blendv_pd(low, high, upper))
+    }
 }
 #[cfg(target_arch = "x86_64")]
 implement_instructions!(
@@ -326,7 +477,8 @@ implement_instructions!(
     _mm256_cvtph_ps,
     __m256,
     _mm256_cvtps_ph,
-    _mm256_stream_ps
+    _mm256_stream_ps,
+    look_up_256
 );
 #[cfg(target_arch = "x86_64")]
 implement_instructions!(
@@ -336,7 +488,8 @@ implement_instructions!(
     _mm512_cvtph_ps,
     __m512,
     _mm512_cvtps_ph,
-    _mm512_stream_ps
+    _mm512_stream_ps,
+    look_up_512
 );
 
 /// The bits of bfloat16s as the upper halves of 32 bits: those at even places, then those at odd ones.
@@ -521,6 +674,19 @@ unsafe fn portable<F: ElementFunction, T: Number>(
 
 /// # Safety
 /// As [`Kernel`].
+#[cfg(target_arch = "aarch64")]
+unsafe fn neon<F: ElementFunction, T: Number>(
+    count: usize,
+    inputs: *const Input<T>,
+    outputs: *const *mut T,
+    stores: Stores,
+) {
+    // SAFETY: passed on from the caller.
+    unsafe { run::<F, T, T, Neon, PORTABLE_BLOCK>(count, inputs, outputs, stores) }
+}
+
+/// # Safety
+/// As [`Kernel`].
 #[cfg(target_arch = "x86_64")]
 #[target_feature(enable = "avx2,fma")]
 unsafe fn avx2<F: ElementFunction, T: Number>(
@@ -650,6 +816,36 @@ unsafe fn run<F: ElementFunction, E: Element<T>, T: Number, I: Instructions, con
     }
 }
 
+/// What a function looks up for a block: the compiler does not find the instructions for it.
+#[inline(always)]
+fn look_up_all<F: ElementFunction, T: Number, I: Instructions, const BLOCK: usize>(
+    keys: &[T; BLOCK],
+) -> [[T; BLOCK]; MAX_TABLES] {
+    let mut entries = [[T::ZERO; BLOCK]; MAX_TABLES];
+    for (entries, table) in entries.iter_mut().zip(F::tables::<T>()).take(F::TABLES) {
+        *entries = I::look_up(table, keys);
+    }
+    entries
+}
+
+/// The results at an ordinary element, given what was looked up.
+#[inline(always)]
+fn ordinary_at<F: ElementFunction, T: Number, const BLOCK: usize>(
+    point: [T; MAX_INPUTS],
+    lane: usize,
+    keys: &[T; BLOCK],
+    entries: &[[T; BLOCK]; MAX_TABLES],
+) -> [T; MAX_OUTPUTS] {
+    if F::TABLES == 0 {
+        return F::ordinary(point);
+    }
+    let mut found = [T::ZERO; MAX_TABLES];
+    for (found, entries) in found.iter_mut().zip(entries).take(F::TABLES) {
+        *found = entries[lane];
+    }
+    F::tabled(point, keys[lane], found)
+}
+
 /// [`run`]; with `FIXED` every parameter is one number, which stays in a register.
 ///
 /// # Safety
@@ -746,17 +942,22 @@ unsafe fn run_blocks<
                 results[k][lane] = values[k];
             }
         };
+        let mut keys = [T::ZERO; BLOCK];
         let (mut all_ordinary, mut any_ordinary) = (F::HAS_ORDINARY, false);
         if F::HAS_ORDINARY {
-            for lane in 0..BLOCK {
+            for (lane, key) in keys.iter_mut().enumerate() {
                 let is_ordinary = F::is_ordinary(point(lane));
                 all_ordinary &= is_ordinary;
                 any_ordinary |= is_ordinary;
+                if F::TABLES > 0 {
+                    *key = F::key(point(lane));
+                }
             }
         }
         if all_ordinary {
+            let entries = look_up_all::<F, T, I, BLOCK>(&keys);
             for lane in 0..BLOCK {
-                put(lane, F::ordinary(point(lane)));
+                put(lane, ordinary_at::<F, T, BLOCK>(point(lane), lane, &keys, &entries));
             }
         } else if !any_ordinary {
             for lane in 0..BLOCK {
@@ -764,11 +965,12 @@ unsafe fn run_blocks<
             }
         } else {
             // Which lanes share a block must not matter: each is asked by itself.
+            let entries = look_up_all::<F, T, I, BLOCK>(&keys);
             for lane in 0..BLOCK {
                 let mut values = F::apply(point(lane));
                 if F::HAS_ORDINARY {
                     let is_ordinary = F::is_ordinary(point(lane));
-                    let ordinary = F::ordinary(point(lane));
+                    let ordinary = ordinary_at::<F, T, BLOCK>(point(lane), lane, &keys, &entries);
                     for k in 0..F::OUTPUTS {
                         values[k] = T::select(is_ordinary, ordinary[k], values[k]);
                     }

@@ -3,15 +3,16 @@
 use super::unless_nan;
 use crate::activation::{Activation, FROM_OUTPUT, Jet, Parameters};
 use crate::math::Number;
-use crate::math::double::{Double, fast_two_sum, polynomial};
+use crate::math::double::{Double, fast_two_sum};
+use crate::math::exp::{Stepped, exp_step};
 use crate::math::wide::{Wide, celu_slope};
+use crate::simd::MAX_TABLES;
 
 /// `exp(x) = e^x`, its own derivative.
 ///
 /// Error: at most 0.6 ulp, 1 ulp in the subnormals.
 /// Edges: NaN gives NaN; 0 at -inf; overflows to inf.
-/// Method: in general [`Wide`]; where neither end is near, `x = k ln 2 + r + d` as there, but the pair
-/// is added up without being normalised.
+/// Method: in general [`Wide`]; where neither end is near, [`Stepped`].
 pub struct Exp;
 
 impl Activation for Exp {
@@ -29,17 +30,26 @@ impl Activation for Exp {
         x.abs() < -T::WIDE_SPLIT
     }
 
+    const TABLES: usize = 2;
+
     #[inline(always)]
-    fn ordinary_jet<T: Number>(x: T, _: Parameters<T>) -> Jet<T> {
-        let (k, power) = x.times_rounded_with_power(T::LOG2_E, 0);
-        // x - k ln 2 = r + d, with r exact.
-        let (r, d) = ((-k).mul_add(T::LN2_HI, x), k * -T::LN2_LO);
-        let (square, tail) = (r * r, polynomial(r, T::EXP_TAIL));
-        let sum = T::ONE + r;
-        let dropped = d.mul_add(square.mul_add(tail, sum), r - (sum - T::ONE));
-        // |rest| < 0.07: its rounding is 2^-4 of an ulp of the result.
-        let rest = square.mul_add(tail, dropped);
-        let exp = (sum + rest) * power;
+    fn tables<T: Number>() -> [&'static [T]; MAX_TABLES] {
+        [T::EXP_POWERS, T::EXP_POWERS_LO, &[], &[], &[], &[], &[]]
+    }
+
+    #[inline(always)]
+    fn key<T: Number>(x: T, _: Parameters<T>) -> T {
+        exp_step(x)
+    }
+
+    #[inline(always)]
+    fn tabled_jet<T: Number>(
+        x: T,
+        _: Parameters<T>,
+        step: T,
+        [power, power_lo, ..]: [T; MAX_TABLES],
+    ) -> Jet<T> {
+        let exp = Stepped::at(x, step, [power, power_lo]).round();
         Jet { value: exp, derivative: exp, second_derivative: exp }
     }
 

@@ -3,7 +3,7 @@
 use super::unless_nan;
 use crate::activation::{ALL_FORMS, Activation, Jet, Parameters};
 use crate::math::Number;
-use crate::math::double::{fast_two_sum, two_sum};
+use crate::math::double::{Double, fast_two_sum};
 use crate::math::odd;
 
 /// `1/6` and `1/3` as pairs.
@@ -26,11 +26,10 @@ impl Activation for HardSigmoid {
     fn jet<T: Number>(x: T, _: Parameters<T>) -> Jet<T> {
         let three = T::literal(3.0);
         let inside = x > -three && x < three;
-        // Exact where it counts: |x| <= 3.
-        let line = fast_two_sum(three, x).multiply_round(T::pair(SIXTH.0, SIXTH.1));
-        let right = T::select(x >= three, T::ONE, line);
+        // Exact, and at the ends 0 and 6.
+        let sum = fast_two_sum(three, x.at_least(-three).at_most(three));
         Jet {
-            value: T::select(x <= -three, T::ZERO, right), // a NaN fails both comparisons
+            value: sum.multiply_round(T::pair(SIXTH.0, SIXTH.1)),
             derivative: unless_nan(T::select(inside, T::literal(SIXTH.0), T::ZERO), [x]),
             second_derivative: unless_nan(T::ZERO, [x]),
         }
@@ -61,14 +60,19 @@ impl Activation for HardSwish {
         let below = x <= -three;
         let above = x >= three;
         let sixth = T::pair(SIXTH.0, SIXTH.1);
-        let gate = fast_two_sum(three, x).multiply(sixth);
-        // Rounded once: x enters last. The gate is positive; a zero keeps its sign.
-        let bow = gate.times_round(x).copysign(x);
-        // Exact, so that the zero at -3/2 is met.
-        let line = two_sum(three, x + x).multiply_round(sixth);
+        // A little more, so that the tail of the gate is above 0 where its head is 1/2 or 1: a zero keeps
+        // its sign, and infinity is not multiplied by 0.
+        let more = Double { lo: sixth.lo + T::ULP * T::literal(1.0 / 1_048_576.0), ..sixth };
+        // 1 from x = 3 on.
+        let gate = fast_two_sum(three, x.at_most(three)).multiply(more);
+        // Rounded once: x enters last.
+        let bow = gate.times_round(x);
+        // 2x + 3 as a pair, so that the zero at -3/2 is met: either the sum is exact, or 3 less than it.
+        let hi = x.mul_add(T::TWO, three);
+        let line = Double { hi, lo: x.mul_add(T::TWO, three - hi) }.multiply_round(sixth);
         let bend = T::select(below || above, T::ZERO, T::literal(THIRD.0));
         Jet {
-            value: T::select(below, T::ZERO, T::select(above, x, bow)),
+            value: T::select(below, T::ZERO, bow),
             derivative: T::select(below, T::ZERO, T::select(above, T::ONE, line)),
             second_derivative: unless_nan(bend, [x]),
         }

@@ -7,7 +7,8 @@ use crate::math::gate::{
     Factor, Gate, Reach, is_plain_product, plain_times_sigma, sigma, times_sigma,
 };
 use crate::math::odd;
-use crate::math::tanh::{tanh_pair, tanh_round};
+use crate::math::tanh::{tanh_by_pieces, tanh_pair, tanh_piece, tanh_round};
+use crate::simd::MAX_TABLES;
 
 /// `sigmoid(x) = 1 / (1 + e^-x)`.
 ///
@@ -111,8 +112,8 @@ impl Activation for Sigmoid {
 ///
 /// Error: value and derivative at most 1 ulp, second derivative at most 2 ulp.
 /// Edges: NaN gives NaN; -1 and 1 at the infinities, with derivatives 0; `tanh(-0.0) = -0.0`.
-/// Method: [`tanh_round`] for the value; derivative `4 sigma'(2x)` by [`Gate`]; second
-/// derivative `-2 tanh(x) tanh'(x)`.
+/// Method: [`tanh_round`] for the value, in float32 [`tanh_by_pieces`]; derivative `4 sigma'(2x)` by
+/// [`Gate`]; second derivative `-2 tanh(x) tanh'(x)`.
 pub struct Tanh;
 
 impl Activation for Tanh {
@@ -132,6 +133,36 @@ impl Activation for Tanh {
             derivative: gate.slope_round() * (four * gate.power),
             second_derivative: -(bend * gate.power * T::UNBIAS),
         }
+    }
+
+    const HAS_ORDINARY: bool = true;
+    const ORDINARY_FORMS: &'static [&'static str] = &["", "value_and_derivative"];
+
+    #[inline(always)]
+    fn is_ordinary<T: Number>(_x: T, _: Parameters<T>) -> bool {
+        T::DIGITS == 24
+    }
+
+    const TABLES: usize = MAX_TABLES;
+
+    #[inline(always)]
+    fn tables<T: Number>() -> [&'static [T]; MAX_TABLES] {
+        T::TANH_PIECES
+    }
+
+    #[inline(always)]
+    fn key<T: Number>(x: T, _: Parameters<T>) -> T {
+        tanh_piece(x)
+    }
+
+    #[inline(always)]
+    fn tabled_jet<T: Number>(
+        x: T,
+        parameters: Parameters<T>,
+        _key: T,
+        entries: [T; MAX_TABLES],
+    ) -> Jet<T> {
+        Jet { value: tanh_by_pieces(x, entries), ..Self::jet(x, parameters) }
     }
 
     /// `(1 - y)(1 + y)`, rounded once.

@@ -7,10 +7,12 @@
 use crate::activation::{Activation, Jet, Parameters};
 use crate::math::Number;
 use crate::math::double::{Double, fast_two_sum, polynomial_by_pairs, two_product, two_sum};
+use crate::math::exp::{Stepped, exp_step};
 use crate::math::gate::{
     Factor, Gate, Reach, is_plain_product, plain_times_sigma, sigma, times_sigma,
 };
 use crate::math::real::Real;
+use crate::simd::MAX_TABLES;
 
 /// Constants of the family, one set for each working precision.
 pub trait SiluConstants: Real {
@@ -63,7 +65,8 @@ impl SiluConstants for f64 {
 /// Error: value and derivative at most 1 ulp, second derivative at most 2 ulp.
 /// Edges: NaN gives NaN; -0.0 and x at the infinities, with derivatives -0.0 and 1;
 /// `silu(-0.0) = -0.0`.
-/// Method: a gate at x for the value, and [`S`] for the derivatives.
+/// Method: a gate at x for the value, and [`S`] for the derivatives, whose exponential comes from a table
+/// where nothing underflows.
 pub struct Silu;
 
 impl Activation for Silu {
@@ -75,6 +78,45 @@ impl Activation for Silu {
         Jet {
             // e^-x is below 3/4 of an ulp here.
             value: T::select(x > T::SILU_LINEAR, x, value),
+            derivative: s.derivative(x),
+            second_derivative: s.second_derivative(T::ONE),
+        }
+    }
+
+    const HAS_ORDINARY: bool = true;
+    const ORDINARY_FORMS: &'static [&'static str] =
+        &["derivative", "second_derivative", "value_and_derivative", "backward", "double_backward"];
+
+    /// Nothing underflows.
+    #[inline(always)]
+    fn is_ordinary<T: Number>(x: T, _: Parameters<T>) -> bool {
+        x.abs() < T::literal(if T::DIGITS == 24 { 64.0 } else { 600.0 })
+    }
+
+    const TABLES: usize = 2;
+
+    #[inline(always)]
+    fn tables<T: Number>() -> [&'static [T]; MAX_TABLES] {
+        [T::EXP_POWERS, T::EXP_POWERS_LO, &[], &[], &[], &[], &[]]
+    }
+
+    #[inline(always)]
+    fn key<T: Number>(x: T, _: Parameters<T>) -> T {
+        exp_step(x.abs())
+    }
+
+    #[inline(always)]
+    fn tabled_jet<T: Number>(
+        x: T,
+        parameters: Parameters<T>,
+        step: T,
+        [power, power_lo, ..]: [T; MAX_TABLES],
+    ) -> Jet<T> {
+        let t = x.abs();
+        let gate = Gate::stepped(Stepped::at(t, step, [power, power_lo]));
+        let s = S::of::<false>(gate, Double::from(t));
+        Jet {
+            value: Self::jet(x, parameters).value,
             derivative: s.derivative(x),
             second_derivative: s.second_derivative(T::ONE),
         }
@@ -178,7 +220,7 @@ impl Activation for GeluSigmoid {
 /// Edges: NaN in x or beta gives NaN; `x/2` for `beta = 0`; at the infinities as [`Silu`] for
 /// `beta > 0`, mirrored for `beta < 0`.
 /// Method: as [`Silu`], at `beta x`, a pair; `swish(x, -beta) = -swish(-x, beta)`. For `beta = 1` it
-/// is [`Silu`].
+/// is [`Silu`], where x is not large.
 /// Source: P. Ramachandran, B. Zoph, Q. V. Le, "Searching for activation functions", 2017.
 pub struct Swish;
 
@@ -208,13 +250,30 @@ impl Activation for Swish {
     const HAS_ORDINARY: bool = true;
 
     #[inline(always)]
-    fn is_ordinary<T: Number>(_x: T, [beta, _]: Parameters<T>) -> bool {
-        beta == T::ONE
+    fn is_ordinary<T: Number>(x: T, [beta, _]: Parameters<T>) -> bool {
+        (beta == T::ONE) & Silu::is_ordinary(x, [beta; 2])
+    }
+
+    const TABLES: usize = Silu::TABLES;
+
+    #[inline(always)]
+    fn tables<T: Number>() -> [&'static [T]; MAX_TABLES] {
+        Silu::tables()
     }
 
     #[inline(always)]
-    fn ordinary_jet<T: Number>(x: T, parameters: Parameters<T>) -> Jet<T> {
-        Silu::jet(x, parameters)
+    fn key<T: Number>(x: T, parameters: Parameters<T>) -> T {
+        Silu::key(x, parameters)
+    }
+
+    #[inline(always)]
+    fn tabled_jet<T: Number>(
+        x: T,
+        parameters: Parameters<T>,
+        key: T,
+        entries: [T; MAX_TABLES],
+    ) -> Jet<T> {
+        Silu::tabled_jet(x, parameters, key, entries)
     }
 
     /// `df/dbeta = x^2 sigma'(beta x)`.
@@ -339,6 +398,10 @@ mod tests {
 
     fn check<T: Number>() {
         let infinity = f64::INFINITY;
+        for x in [0.0, -0.0] {
+            let ordinary = Silu::ordinary_jet::<T>(T::literal(x), [T::ZERO; 2]);
+            assert_jet(ordinary, [x, 0.5, 0.5]);
+        }
         assert_jet(jet::<Silu, T>(infinity, 0.0), [infinity, 1.0, -0.0]);
         assert_jet(jet::<Silu, T>(-infinity, 0.0), [-0.0, -0.0, -0.0]);
         assert_jet(jet::<Silu, T>(0.0, 0.0), [0.0, 0.5, 0.5]);

@@ -8,6 +8,7 @@ use crate::math::expm1::expm1_pair;
 use crate::math::gate::Gate;
 use crate::math::hyperbolic::log_cosh;
 use crate::math::log::log1p_over_power;
+use crate::simd::MAX_TABLES;
 
 /// `softplus(x) = log(1 + e^(beta x)) / beta`, for `beta > 0`.
 ///
@@ -95,6 +96,37 @@ impl Activation for LogCosh {
     fn jet<T: Number>(x: T, parameters: Parameters<T>) -> Jet<T> {
         let tanh = Tanh::jet(x, parameters);
         Jet { value: log_cosh(x), derivative: tanh.value, second_derivative: tanh.derivative }
+    }
+
+    const HAS_ORDINARY: bool = true;
+    const ORDINARY_FORMS: &'static [&'static str] =
+        &["derivative", "value_and_derivative", "backward"];
+    const TABLES: usize = Tanh::TABLES;
+
+    #[inline(always)]
+    fn is_ordinary<T: Number>(x: T, parameters: Parameters<T>) -> bool {
+        Tanh::is_ordinary(x, parameters)
+    }
+
+    #[inline(always)]
+    fn tables<T: Number>() -> [&'static [T]; MAX_TABLES] {
+        Tanh::tables()
+    }
+
+    #[inline(always)]
+    fn key<T: Number>(x: T, parameters: Parameters<T>) -> T {
+        Tanh::key(x, parameters)
+    }
+
+    #[inline(always)]
+    fn tabled_jet<T: Number>(
+        x: T,
+        parameters: Parameters<T>,
+        key: T,
+        entries: [T; MAX_TABLES],
+    ) -> Jet<T> {
+        let tanh = Tanh::tabled_jet(x, parameters, key, entries);
+        Jet { derivative: tanh.value, ..Self::jet(x, parameters) }
     }
 }
 

@@ -3,7 +3,7 @@
 use crate::activation::{Activation, Jet, Parameters};
 use crate::math::Number;
 use crate::math::double::{Double, fast_two_sum, two_product, two_sum};
-use crate::math::quotient::{reciprocal_estimate, reciprocal_estimate_centred};
+use crate::math::quotient::{reciprocal_close, reciprocal_estimate};
 use crate::math::root::{Root, reciprocal_root_estimate, root_pair};
 
 /// `softsign(x) = x / (1 + |x|)`.
@@ -133,10 +133,12 @@ impl Activation for Squareplus {
 
 /// What the value and the derivative of `squareplus(x; 4)` share.
 struct Hyperbola<T> {
-    /// `|x|/2`, and `(x^2 + 4)/4` rounded.
+    /// `|x|` and `|x|/2`.
+    magnitude: T,
     half: T,
-    quarter: T,
-    /// About `r/2` for `r = sqrt(x^2 + 4)`: to 2^-24 (`f32`), 2^-30 (`f64`).
+    /// `x^2 + 4` rounded.
+    square: T,
+    /// About `r = sqrt(x^2 + 4)`: to 2^-24 (`f32`), 2^-30 (`f64`).
     root: T,
     /// About `1/r`: to 2^-9 or 2^-30.
     slope: T,
@@ -145,18 +147,18 @@ struct Hyperbola<T> {
 impl<T: Number> Hyperbola<T> {
     #[inline(always)]
     fn at(x: T) -> Self {
-        let half = T::HALF * x.abs();
-        let quarter = half.mul_add(half, T::ONE);
+        let magnitude = x.abs();
+        let square = x.mul_add(x, T::literal(4.0));
         // In float32 the unit that takes roots is as fast as what else there is to do.
         let (root, slope) = if T::DIGITS == 24 {
-            let root = quarter.sqrt();
+            let root = square.sqrt();
             let guess = root.reciprocal_guess();
-            (root, (T::HALF * guess) * (-root).mul_add(guess, T::literal(2.0013084747262843)))
+            (root, guess * (-root).mul_add(guess, T::literal(2.0013084747262843)))
         } else {
-            let reciprocal = reciprocal_root_estimate(quarter);
-            (quarter * reciprocal, T::HALF * reciprocal)
+            let reciprocal = reciprocal_root_estimate(square);
+            (square * reciprocal, reciprocal)
         };
-        Hyperbola { half, quarter, root, slope }
+        Hyperbola { magnitude, half: T::HALF * magnitude, square, root, slope }
     }
 
     /// The value, rounded.
@@ -167,16 +169,11 @@ impl<T: Number> Hyperbola<T> {
     #[inline(always)]
     fn value(&self, x: T) -> T {
         let base = x.at_least(T::ZERO);
-        let v = reciprocal_estimate_centred(self.half + self.root) + base;
+        let v = reciprocal_close(self.root.mul_add(T::HALF, self.half)) + base;
         // v - x is v where x < 0, and what is left of F has no term that is large beside v^2.
         let rest = (base - x).mul_add(v, -T::ONE);
         let f = v.mul_add(v - base, rest);
-        let slope = if T::DIGITS == 24 {
-            self.slope * (-(self.root + self.root)).mul_add(self.slope, T::TWO)
-        } else {
-            self.slope
-        };
-        (-slope).mul_add(f, v)
+        (-self.slope).mul_add(f, v)
     }
 
     /// The derivative, rounded.
@@ -185,17 +182,17 @@ impl<T: Number> Hyperbola<T> {
     /// Method: `2/q` with `q = r (r + |x|)` at `-|x|`, and 1 less that at `|x|`.
     #[inline(always)]
     fn derivative(&self, x: T) -> T {
-        let Hyperbola { half, quarter, root, slope } = *self;
-        // x^2/4 + 1 - quarter
-        let dropped = half.mul_add(half, T::ONE - quarter);
-        // r/2 - root
-        let root_rest = slope * ((-root).mul_add(root, quarter) + dropped);
-        // q/4 = sum + rest
-        let sum = half.mul_add(root, quarter);
-        let rest = half.mul_add(root_rest, dropped) + half.mul_add(root, quarter - sum);
+        let Hyperbola { magnitude, half, square, root, slope } = *self;
+        // x^2 + 4 - square
+        let dropped = x.mul_add(x, T::literal(4.0) - square);
+        // 2 (r - root)
+        let root_rest = slope * ((-root).mul_add(root, square) + dropped);
+        // q = sum + rest
+        let sum = magnitude.mul_add(root, square);
+        let rest = half.mul_add(root_rest, dropped) + magnitude.mul_add(root, square - sum);
         let inverse = reciprocal_estimate(sum);
         let residual = (-inverse).mul_add(rest, (-inverse).mul_add(sum, T::ONE));
-        let inverse = T::HALF * inverse;
+        let inverse = T::TWO * inverse;
         let left = inverse.mul_add(residual, inverse);
         T::select(x < T::ZERO, left, T::ONE - left)
     }

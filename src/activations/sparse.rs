@@ -3,7 +3,6 @@
 use super::unless_nan;
 use crate::activation::{ALL_FORMS, Activation, Jet, Parameters};
 use crate::math::Number;
-use crate::math::double::fast_two_sum;
 use crate::math::odd;
 
 /// `sparse_plus(x) = 0` for `x <= -1`, `(x + 1)^2/4` on `(-1, 1)`, `x` for `x >= 1`.
@@ -21,13 +20,13 @@ impl Activation for SparsePlus {
 
     #[inline(always)]
     fn jet<T: Number>(x: T, _: Parameters<T>) -> Jet<T> {
-        let below = x <= -T::ONE;
-        let above = x >= T::ONE;
-        // Exact where it counts: |x| <= 1.
-        let sum = fast_two_sum(T::ONE, x);
-        let bow = sum.multiply_round(sum) * T::literal(0.25);
+        // (x + 1)/2 and what the sum lacks, exact where it counts: -1 <= x <= 1.
+        let right = x.at_least(-T::ONE);
+        let half = right.mul_add(T::HALF, T::HALF);
+        let rest = right - half.mul_add(T::TWO, -T::ONE);
+        let bow = half.mul_add(half, half * rest);
         Jet {
-            value: T::select(below, T::ZERO, T::select(above, x, bow)),
+            value: T::select(x >= T::ONE, x, bow),
             derivative: ramp(x),
             second_derivative: step(x, -T::ONE, T::ONE),
         }

@@ -6,7 +6,7 @@
 
 use super::Number;
 use super::double::{Double, polynomial_by_pairs, two_product};
-use super::exp::ExpConstants;
+use super::exp::{ExpConstants, Stepped};
 use super::quotient::reciprocal_estimate;
 use super::real::Real;
 
@@ -275,6 +275,18 @@ impl<T: Number> Gate<T> {
     #[inline(always)]
     pub fn plain(v: T) -> Self {
         Gate::lifted::<false, false>(Double::from(v), 0, T::ONE).0
+    }
+
+    /// The gate at `-t` for `e^t`, with 1 for the power: nothing underflows.
+    #[inline(always)]
+    pub fn stepped(growing: Stepped<T>) -> Self {
+        let (sum, rest) = (growing.power, growing.power * growing.growth);
+        let inverse = reciprocal_estimate(T::ONE + growing.round());
+        let hi = T::ONE - inverse;
+        let lo = (T::ONE - hi) - inverse;
+        // As in `lifted`; the growth is smaller than what is dropped there.
+        let residual = (-inverse).mul_add(rest, (-inverse).mul_add(sum, hi)) + lo;
+        Gate { power: T::ONE, inverse, complement: Double { hi, lo }, residual }
     }
 
     /// The gate and `e^r lift`, as a pair with a tail below an ulp if `PRECISE`.

@@ -35,6 +35,18 @@ pub fn reciprocal_estimate_centred<T: Real>(d: T) -> T {
     step(step(d.reciprocal_guess(), 2.0013084747262843), 2.0000008571740951)
 }
 
+/// [`reciprocal_estimate`] with an error of 2^-24 in float32: the second step is one of third order.
+#[inline(always)]
+pub fn reciprocal_close<T: Real>(d: T) -> T {
+    if T::DIGITS == 53 {
+        return reciprocal_estimate(d);
+    }
+    let guess = d.reciprocal_guess();
+    let estimate = guess * (-d).mul_add(guess, T::literal(2.0013084747262843));
+    let error = (-d).mul_add(estimate, T::ONE);
+    estimate.mul_add(error.mul_add(error, error), estimate)
+}
+
 /// `1 / d` as a normalised pair, for `d` as in [`reciprocal_estimate`].
 ///
 /// Error: relative 2^-38 (`f32`), 2^-80 (`f64`).

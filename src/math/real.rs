@@ -37,6 +37,8 @@ pub trait Real:
     const ROOT_SCALE: Self;
     /// Digits of the significand, the hidden bit included: 24 or 53.
     const DIGITS: u32;
+    /// How many numbers 64 bytes are.
+    const TABLE_LENGTH: usize = 64 / size_of::<Self>();
 
     /// The literal rounded to this precision.
     fn literal(value: f64) -> Self;
@@ -63,6 +65,17 @@ pub trait Real:
     /// Splits `self * factor` into the nearest integer `k` and `2^(k + bias)`, under the same
     /// conditions, with one rounding.
     fn times_rounded_with_power(self, factor: Self, bias: i32) -> (Self, Self);
+    /// `self * factor` rounded to the nearest integer, which is in the lowest bits; for
+    /// `|self * factor| < 2^(DIGITS - 2)`.
+    fn times_shifted(self, factor: Self) -> Self;
+    /// The integer in the lowest bits of what [`times_shifted`](Self::times_shifted) gives.
+    fn unshifted(self) -> Self;
+    /// `self` with that integer added to its bits where `TABLE_LENGTH` doubles the number.
+    fn raised(self, shifted: Self) -> Self;
+    /// The exponent and the first digits after the point, so many, as the lowest bits.
+    fn upper_digits(self, digits: u32) -> Self;
+    /// The lowest bits.
+    fn low_bits(self) -> usize;
     /// For a positive normal number: its fraction `m` in `[threshold, 2 threshold)` and the
     /// exponent `k` with `self = m 2^k`, where `threshold` is about `sqrt(1/2)`.
     fn split_exponent(self) -> (Self, Self);
@@ -166,6 +179,27 @@ macro_rules! implement_real {
                 let shifted = self.mul_add(factor, magic);
                 let power = shifted.to_bits() << ($float::MANTISSA_DIGITS - 1);
                 (shifted - magic, $float::from_bits(power))
+            }
+            #[inline(always)]
+            fn raised(self, shifted: Self) -> Self {
+                let places = $float::MANTISSA_DIGITS - 1 - Self::TABLE_LENGTH.ilog2();
+                $float::from_bits(self.to_bits().wrapping_add(shifted.to_bits() << places))
+            }
+            #[inline(always)]
+            fn times_shifted(self, factor: Self) -> Self {
+                self.mul_add(factor, $magic)
+            }
+            #[inline(always)]
+            fn unshifted(self) -> Self {
+                self - $magic
+            }
+            #[inline(always)]
+            fn upper_digits(self, digits: u32) -> Self {
+                $float::from_bits(self.to_bits() >> ($float::MANTISSA_DIGITS - 1 - digits))
+            }
+            #[inline(always)]
+            fn low_bits(self) -> usize {
+                self.to_bits() as usize
             }
             #[inline(always)]
             fn split_exponent(self) -> (Self, Self) {

@@ -13,13 +13,116 @@ pub trait TanhConstants: Real {
     /// `q` with `1 - x tanh(x) = -t (z + t^2 q(t))` for `x = z + t`, `|t| <= 1/8`, where
     /// `z tanh(z) = 1`.
     const LISHT_TAIL: &'static [Self];
+    /// For [`tanh_by_pieces`], in float32: centres, values there, and `q`.
+    const TANH_PIECES: [&'static [Self]; 7];
 }
 
 // tools/coefficients/tanh.sollya; relative error of x + x^3 q(x^2): 2^-32.5.
 // tools/coefficients/lisht.sollya; relative error of z + t^2 q(t): 2^-27.6.
+// tools/coefficients/tanh_table.sollya; error at most 0.15 ulp.
 impl TanhConstants for f32 {
     const TANH_TAIL: &'static [f32] = &[-0.33333334, 0.13333422, -0.053971674, 0.021207865];
     const LISHT_TAIL: &'static [f32] = &[-0.122041054, 0.10172858, -0.03579543, -0.004064227];
+    const TANH_PIECES: [&'static [f32]; 7] = [
+        &[
+            1.2477112, 1.7478333, 2.24469, 2.7401428, 3.4850464, 4.4813232, 5.506653, 6.4796143,
+            7.9711914, 9.0, 9.0, 9.0, 0.0, 0.37973022, 0.62705994, 0.87675476,
+        ],
+        &[
+            0.8476406, 0.94112843, 0.9777941, 0.9916983, 0.99812263, 0.9997438, 0.99996704,
+            0.9999953, 0.99999976, 1.0, 1.0, 1.0, 1.0, 0.36247316, 0.55602443, 0.7047898,
+        ],
+        &[
+            -0.23861557,
+            -0.10754957,
+            -0.042943418,
+            -0.016397161,
+            -0.0037441403,
+            -0.0005121576,
+            -6.592027e-05,
+            -9.417432e-06,
+            -4.7690565e-07,
+            0.0,
+            0.0,
+            0.0,
+            -1.0909207e-06,
+            -0.314849,
+            -0.38412216,
+            -0.3547005,
+        ],
+        &[
+            0.108433545,
+            0.06312949,
+            0.027350506,
+            0.010749363,
+            0.0024853935,
+            0.00034106264,
+            4.3915377e-05,
+            6.2745653e-06,
+            3.145681e-07,
+            0.0,
+            0.0,
+            0.0,
+            -0.33327046,
+            -0.17540883,
+            -0.016705152,
+            0.082223564,
+        ],
+        &[
+            -0.012356947,
+            -0.023561677,
+            -0.012428997,
+            -0.005195104,
+            -0.0012344444,
+            -0.00017056076,
+            -2.194387e-05,
+            -3.1406437e-06,
+            -1.582807e-07,
+            0.0,
+            0.0,
+            0.0,
+            -0.0011803498,
+            0.16853753,
+            0.13732594,
+            0.06028046,
+        ],
+        &[
+            -0.019819114,
+            0.0034874273,
+            0.004001307,
+            0.0019453765,
+            0.0005017636,
+            7.042448e-05,
+            9.102525e-06,
+            1.2995459e-06,
+            7.307854e-08,
+            0.0,
+            0.0,
+            0.0,
+            0.14306766,
+            0.01667436,
+            -0.054556247,
+            -0.058079436,
+        ],
+        &[
+            0.015067134,
+            0.0020906723,
+            -0.0007171467,
+            -0.00054526795,
+            -0.00015738736,
+            -2.255196e-05,
+            -3.0709166e-06,
+            -4.1782894e-07,
+            -2.3155716e-08,
+            0.0,
+            0.0,
+            0.0,
+            -0.036949057,
+            -0.06938502,
+            -0.023606336,
+            0.013154648,
+        ],
+    ];
 }
 
 // tools/coefficients/tanh.sollya; relative error of x + x^3 q(x^2): 2^-64.5.
@@ -47,6 +150,7 @@ impl TanhConstants for f64 {
         -0.0008808447779099846,
         0.00025663510807084596,
     ];
+    const TANH_PIECES: [&'static [f64]; 7] = [&[]; 7];
 }
 
 /// `tanh(x)`.
@@ -101,6 +205,31 @@ const NEAR: [f64; 7] =
     [-0.3333331, 0.13332692, -0.053905983, 0.021576358, -0.00810018, 0.002430694, -0.0004006749];
 const FAR: [f64; 6] = [1.9999999, -1.9999849, 1.9993434, -1.9866468, 1.8590567, -1.2268115];
 const EXP: [f64; 5] = [0.4999999, 0.16666521, 0.041668963, 0.008368669, 0.001378246];
+
+/// Where [`tanh_by_pieces`] finds what it looks up: the piece of `1 + |x|`, four to each power of two.
+#[inline(always)]
+pub fn tanh_piece<T: Number>(x: T) -> T {
+    (x.abs().at_most(T::literal(PIECES_END)) + T::ONE).upper_digits(2)
+}
+
+/// `tanh(x)`, rounded, in float32, given what [`tanh_piece`] finds in `TANH_PIECES`.
+///
+/// Edges: -1 and 1 at the infinities; NaN gives NaN; the sign of zero stays.
+/// Method: `value + d (1 - value^2 + d q(d))` for `d = |x| - centre`, with centres where `value` is
+/// tanh to 2^-8 ulp; in the first piece, whose value is 1 and centre 0, `x + x^2 q(x)`.
+#[inline(always)]
+pub fn tanh_by_pieces<T: Number>(x: T, entries: [T; 7]) -> T {
+    let [centre, value, tail @ ..] = entries;
+    let magnitude = x.abs().at_most(T::literal(PIECES_END));
+    let distance = magnitude - centre;
+    let slope = distance.mul_add(polynomial(distance, &tail), (-value).mul_add(value, T::ONE));
+    // Just where 1 + |x|, rounded, is below 5/4.
+    let is_first = magnitude < T::literal(0.25 - 5.960464477539063e-8);
+    distance.mul_add(slope, T::select(is_first, magnitude, value)).copysign(x)
+}
+
+/// In the last piece but one, where tanh is 1.
+const PIECES_END: f64 = 9.5;
 
 /// [`tanh_round`] in float64.
 ///

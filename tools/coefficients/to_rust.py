@@ -8,7 +8,7 @@ import re
 import struct
 import sys
 
-HEXADECIMAL = re.compile(r"-?0x[0-9a-f.]+p[+-]?\d+", re.IGNORECASE)
+HEXADECIMAL = re.compile(r"-?0x[0-9a-f.]+p[+-]?\d+|(?<=[|, ])0(?=[,|])", re.IGNORECASE)
 
 
 def shortest_single(value: float) -> str:
