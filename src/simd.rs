@@ -482,6 +482,11 @@ pub fn prefetch<T>(address: *const T) {
 }
 const PORTABLE_BLOCK: usize = 8;
 
+/// Whether the portable loops have fused operations of their own. On x86-64 each is a call, beside which
+/// the loop takes no time, and all of a block are much code.
+const FUSED_IN_LINE: bool = cfg!(not(target_arch = "x86_64"));
+const BLOCK_OF_CALLS: usize = 2;
+
 /// # Safety
 /// As [`Kernel`].
 unsafe fn portable<F: ElementFunction, T: Number>(
@@ -490,7 +495,13 @@ unsafe fn portable<F: ElementFunction, T: Number>(
     outputs: *const *mut T,
 ) {
     // SAFETY: passed on from the caller.
-    unsafe { run::<F, T, T, Always, PORTABLE_BLOCK>(count, inputs, outputs) }
+    unsafe {
+        if F::LIGHT || FUSED_IN_LINE {
+            run::<F, T, T, Always, PORTABLE_BLOCK>(count, inputs, outputs)
+        } else {
+            run::<F, T, T, Always, BLOCK_OF_CALLS>(count, inputs, outputs)
+        }
+    }
 }
 
 /// # Safety
