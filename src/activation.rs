@@ -265,7 +265,7 @@ impl<A: Activation, F: Form> ElementFunction for Projection<A, F> {
     const NEVER_OPEN: bool = contains(A::NEVER_OPEN, F::SUFFIX);
     const ODD: bool = contains(A::ODD, F::SUFFIX);
     // The exact result is less than an ulp away, and a tie is a float32: it is the result, or farther.
-    const MARGIN: u32 = if F::GRADIENTS + A::PARAMETERS == 0 { 0 } else { 4 };
+    const MARGIN: u32 = if F::GRADIENTS + A::PARAMETERS == 0 { 0 } else { 2 };
     #[inline(always)]
     fn apply<T: Number>(inputs: [T; MAX_INPUTS]) -> [T; MAX_OUTPUTS] {
         F::apply::<A, T>(inputs)

@@ -127,9 +127,8 @@ pub fn kernels<F: ElementFunction>(level: Level, native: bool) -> Kernels {
         level,
         single: native.then(|| level.kernel::<F, f32>()),
         double: level.kernel::<F, f64>(),
-        half: (native && (F::NEVER_OPEN || F::ODD)).then(|| HalfKernels::of::<F>(level)),
+        half: native.then(|| HalfKernels::of::<F>(level)),
         never_open: F::NEVER_OPEN,
-        margin: F::MARGIN,
         light: F::LIGHT,
     }
 }

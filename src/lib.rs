@@ -10,6 +10,7 @@
 //! | [`math`] | working precisions, pairs `hi + lo`, elementary functions |
 //! | [`simd`] | instruction sets, and the loop compiled for each |
 //! | [`storage`] | storage formats: reading them and rounding to them |
+//! | `settling` | results of half formats that float32 leaves open |
 //! | [`operands`] | strides and overlap: from arrays to kernels |
 //! | [`rows`] | softmax and its relatives: functions of rows |
 //! | [`grid`] | operands that repeat along some of several axes |
@@ -49,6 +50,7 @@ pub mod math;
 #[allow(unsafe_code, reason = "follows the pointers and strides of array operands")]
 pub mod operands;
 pub mod rows;
+mod settling;
 #[allow(unsafe_code, reason = "calls code compiled for instructions found at run time")]
 pub mod simd;
 pub mod storage;

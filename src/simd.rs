@@ -23,7 +23,6 @@ use core::arch::x86_64::{
     _mm512_cvtph_ps, _mm512_cvtps_ph, _mm512_permutexvar_pd, _mm512_permutexvar_ps,
     _mm512_stream_ps,
 };
-use core::marker::PhantomData;
 use core::mem::MaybeUninit;
 #[cfg(target_arch = "x86_64")]
 use core::mem::transmute;
@@ -34,6 +33,7 @@ use half::slice::HalfFloatSliceExt;
 use half::{bf16, f16};
 
 use crate::math::Number;
+use crate::settling::SETTLED_TOGETHER;
 use crate::storage::{Element, Half};
 
 /// The most operands a kernel reads: two gradients, x, two parameters.
@@ -54,14 +54,14 @@ pub trait ElementFunction: 'static {
     /// only every second one of AVX2's.
     const LIGHT: bool = false;
     /// Whether the float32 results for operands of a half format, rounded to it, are right as they are,
-    /// those of [`apply_odd`](Self::apply_odd) where it is another function.
+    /// those of [`apply_odd`](Self::apply_odd) where it is another function: nothing looks for others.
     const NEVER_OPEN: bool = false;
     /// Whether [`apply_odd`](Self::apply_odd) is another function than `apply`.
     const ODD: bool = false;
     /// How many ulps a float32 result is off at most, rounded down: where no tie between two numbers
     /// of a half format is as near, the exact result rounds to the same. A product is off by what a
-    /// factor is, an ulp that the product may double, and its own rounding; here twice of that.
-    const MARGIN: u32 = 4;
+    /// factor is, an ulp that the product may double, and its own rounding.
+    const MARGIN: u32 = 2;
     /// Whether there are elements at which [`ordinary`](Self::ordinary) gives the results.
     const HAS_ORDINARY: bool = false;
     /// The results at one element; places beyond `INPUTS` and `OUTPUTS` are not read.
@@ -110,19 +110,6 @@ pub trait ElementFunction: 'static {
         _entries: [T; MAX_TABLES],
     ) -> [T; MAX_OUTPUTS] {
         Self::ordinary(inputs)
-    }
-}
-
-/// `F` as the loops for half formats compute it.
-struct Odd<F>(PhantomData<F>);
-
-impl<F: ElementFunction> ElementFunction for Odd<F> {
-    const INPUTS: usize = F::INPUTS;
-    const OUTPUTS: usize = F::OUTPUTS;
-    const ARGUMENT: usize = F::ARGUMENT;
-    #[inline(always)]
-    fn apply<T: Number>(inputs: [T; MAX_INPUTS]) -> [T; MAX_OUTPUTS] {
-        F::apply_odd(inputs)
     }
 }
 
@@ -252,7 +239,7 @@ impl Level {
             #[cfg(target_arch = "x86_64")]
             Level::Avx512 => avx512_half::<F, H>,
             #[cfg(target_arch = "aarch64")]
-            Level::Neon => portable_half::<F, H>,
+            Level::Neon => neon_half::<F, H>,
         }
     }
 
@@ -263,6 +250,37 @@ impl Level {
             Level::Avx2 | Level::Avx512 => scalar_fma::<F, T>,
             _ => portable::<F, T>,
         }
+    }
+}
+
+/// A function in float64, for a few points.
+pub(crate) struct Precise {
+    pub kernel: Kernel<f64>,
+    pub inputs: usize,
+    pub outputs: usize,
+    pub argument: usize,
+}
+
+impl Precise {
+    fn of<F: ElementFunction>(level: Level) -> Precise {
+        let kernel = level.kernel::<F, f64>();
+        Precise { kernel, inputs: F::INPUTS, outputs: F::OUTPUTS, argument: F::ARGUMENT }
+    }
+
+    /// The results at the first `count` points, `points` holding their operands.
+    pub fn results<const N: usize>(
+        &self,
+        points: &[[f64; N]; MAX_INPUTS],
+        count: usize,
+    ) -> [[f64; N]; MAX_OUTPUTS] {
+        assert!(count <= N);
+        let mut results = [[0.0; N]; MAX_OUTPUTS];
+        let inputs =
+            points.each_ref().map(|operand| Input { pointer: operand.as_ptr(), repeated: false });
+        let outputs = results.each_mut().map(|result| result.as_mut_ptr());
+        // SAFETY: `count` elements of each operand; the level runs the loop that asks.
+        unsafe { (self.kernel)(count, inputs.as_ptr(), outputs.as_ptr(), Stores::Cached) };
+        results
     }
 }
 
@@ -277,6 +295,9 @@ pub trait Task {
 ///
 /// The slices have the same length.
 pub trait Instructions {
+    /// The level whose loops use them.
+    const LEVEL: Level;
+
     #[inline(always)]
     fn widen(from: &[f16], to: &mut [f32]) {
         from.convert_to_f32_slice(to);
@@ -309,7 +330,9 @@ pub trait Instructions {
 
 /// Those that are there always.
 pub struct Always;
-impl Instructions for Always {}
+impl Instructions for Always {
+    const LEVEL: Level = Level::Portable;
+}
 
 /// NEON, which needs no extra feature: the compiler finds the rest by itself.
 #[cfg(target_arch = "aarch64")]
@@ -317,6 +340,8 @@ struct Neon;
 
 #[cfg(target_arch = "aarch64")]
 impl Instructions for Neon {
+    const LEVEL: Level = Level::Neon;
+
     #[inline(always)]
     fn look_up<T: Number, const N: usize>(table: &'static [T], keys: &[T; N]) -> [T; N] {
         let size = size_of::<T>();
@@ -358,6 +383,8 @@ macro_rules! implement_instructions {
         struct $name;
 
         impl Instructions for $name {
+            const LEVEL: Level = Level::$name;
+
             #[inline(always)]
             fn widen(from: &[f16], to: &mut [f32]) {
                 let convert = |block: [f16; $lanes]| -> [f32; $lanes] {
@@ -660,6 +687,11 @@ pub fn prefetch<T>(address: *const T) {
 }
 const PORTABLE_BLOCK: usize = 8;
 
+/// Whether the portable loops have fused operations of their own. On x86-64 each is a call, beside which
+/// the loop takes no time, and all of a block are much code.
+const FUSED_IN_LINE: bool = cfg!(not(target_arch = "x86_64"));
+const BLOCK_OF_CALLS: usize = 2;
+
 /// # Safety
 /// As [`Kernel`].
 unsafe fn portable<F: ElementFunction, T: Number>(
@@ -669,7 +701,13 @@ unsafe fn portable<F: ElementFunction, T: Number>(
     stores: Stores,
 ) {
     // SAFETY: passed on from the caller.
-    unsafe { run::<F, T, T, Always, PORTABLE_BLOCK>(count, inputs, outputs, stores) }
+    unsafe {
+        if F::LIGHT || FUSED_IN_LINE {
+            run::<F, T, T, Always, PORTABLE_BLOCK>(count, inputs, outputs, stores)
+        } else {
+            run::<F, T, T, Always, BLOCK_OF_CALLS>(count, inputs, outputs, stores)
+        }
+    }
 }
 
 /// # Safety
@@ -755,7 +793,26 @@ unsafe fn portable_half<F: ElementFunction, H: Half>(
     stores: Stores,
 ) {
     // SAFETY: passed on from the caller.
-    unsafe { run::<Odd<F>, H, f32, Always, PORTABLE_HALF_BLOCK>(count, inputs, outputs, stores) }
+    unsafe {
+        if F::LIGHT || FUSED_IN_LINE {
+            run::<F, H, f32, Always, PORTABLE_HALF_BLOCK>(count, inputs, outputs, stores)
+        } else {
+            run::<F, H, f32, Always, BLOCK_OF_CALLS>(count, inputs, outputs, stores)
+        }
+    }
+}
+
+/// # Safety
+/// As [`Kernel`].
+#[cfg(target_arch = "aarch64")]
+unsafe fn neon_half<F: ElementFunction, H: Half>(
+    count: usize,
+    inputs: *const Input<H>,
+    outputs: *const *mut H,
+    stores: Stores,
+) {
+    // SAFETY: passed on from the caller.
+    unsafe { run::<F, H, f32, Neon, PORTABLE_HALF_BLOCK>(count, inputs, outputs, stores) }
 }
 
 /// # Safety
@@ -769,7 +826,7 @@ unsafe fn avx2_half<F: ElementFunction, H: Half>(
     stores: Stores,
 ) {
     // SAFETY: passed on from the caller.
-    unsafe { run::<Odd<F>, H, f32, Avx2, AVX2_HALF_BLOCK>(count, inputs, outputs, stores) }
+    unsafe { run::<F, H, f32, Avx2, AVX2_HALF_BLOCK>(count, inputs, outputs, stores) }
 }
 
 /// # Safety
@@ -783,7 +840,109 @@ unsafe fn avx512_half<F: ElementFunction, H: Half>(
     stores: Stores,
 ) {
     // SAFETY: passed on from the caller.
-    unsafe { run::<Odd<F>, H, f32, Avx512, AVX512_HALF_BLOCK>(count, inputs, outputs, stores) }
+    unsafe { run::<F, H, f32, Avx512, AVX512_HALF_BLOCK>(count, inputs, outputs, stores) }
+}
+
+/// Elements of a call whose rounding float32 leaves open. They are computed in float64 when there are
+/// enough for a kernel, and at the end.
+struct OpenElements<E> {
+    count: usize,
+    elements: [MaybeUninit<OpenElement<E>>; SETTLED_TOGETHER + MOST_IN_A_BLOCK],
+}
+
+/// What is computed again: the operands, since the results may take their place, and where the results
+/// are.
+#[derive(Clone, Copy)]
+struct OpenElement<E> {
+    operands: [E; MAX_INPUTS],
+    places: [*mut E; MAX_OUTPUTS],
+}
+
+const MOST_IN_A_BLOCK: usize = 64;
+
+impl<E: Copy> OpenElements<E> {
+    #[inline(always)]
+    fn new() -> Self {
+        let elements = [const { MaybeUninit::uninit() }; SETTLED_TOGETHER + MOST_IN_A_BLOCK];
+        OpenElements { count: 0, elements }
+    }
+
+    /// Notes the marked elements of a block, those whose mark is not 0.
+    ///
+    /// # Safety
+    /// The pointers are to a block of each of the function's operands and results; the results of what
+    /// was noted before are written, and no operand further on in the call is in their places.
+    #[cold]
+    #[inline(never)]
+    unsafe fn note<T: Copy>(
+        &mut self,
+        function: &Precise,
+        marks: &[E],
+        operands: &[*const E; MAX_INPUTS],
+        results: &[*mut E; MAX_OUTPUTS],
+    ) where
+        E: Element<T>,
+    {
+        debug_assert!(size_of::<E>() == size_of::<u16>() && marks.len() <= MOST_IN_A_BLOCK);
+        if self.count > SETTLED_TOGETHER {
+            // SAFETY: passed on.
+            unsafe { self.settle::<T>(function) };
+        }
+        // SAFETY: only loops over half formats come here.
+        let marks =
+            unsafe { core::slice::from_raw_parts(marks.as_ptr().cast::<u16>(), marks.len()) };
+        // Few are: four at a time are looked at.
+        for (group, marks) in marks.chunks(4).enumerate() {
+            if marks.iter().fold(0, |any, mark| any | mark) == 0 {
+                continue;
+            }
+            let marked = (0..marks.len()).filter(|&lane| marks[lane] != 0);
+            for lane in marked.map(|lane| 4 * group + lane) {
+                let mut element = OpenElement {
+                    operands: [E::ONE; MAX_INPUTS],
+                    places: [null_mut(); MAX_OUTPUTS],
+                };
+                for (to, from) in element.operands.iter_mut().zip(operands).take(function.inputs) {
+                    // SAFETY: an element of the block.
+                    *to = unsafe { *from.add(lane) };
+                }
+                for (to, from) in element.places.iter_mut().zip(results).take(function.outputs) {
+                    *to = from.wrapping_add(lane);
+                }
+                self.elements[self.count].write(element);
+                self.count += 1;
+            }
+        }
+    }
+
+    /// Computes the noted elements in float64 and writes them over what is there.
+    ///
+    /// # Safety
+    /// As [`note`](Self::note).
+    #[cold]
+    #[inline(never)]
+    unsafe fn settle<T: Copy>(&mut self, function: &Precise)
+    where
+        E: Element<T>,
+    {
+        for batch in self.elements[..self.count].chunks(SETTLED_TOGETHER) {
+            let mut points = [[E::ONE; MAX_INPUTS]; SETTLED_TOGETHER];
+            for (point, element) in points.iter_mut().zip(batch) {
+                // SAFETY: noted.
+                *point = unsafe { element.assume_init() }.operands;
+            }
+            let results = E::settled(function, &points[..batch.len()]);
+            for (element, results) in batch.iter().zip(results) {
+                // SAFETY: noted, and the place of an output.
+                let places = unsafe { element.assume_init() }.places;
+                for (place, result) in places.into_iter().zip(results).take(function.outputs) {
+                    // SAFETY: as above.
+                    unsafe { *place = result };
+                }
+            }
+        }
+        self.count = 0;
+    }
 }
 
 /// The loop: reads a block of every input, computes it, writes a block of every output.
@@ -878,7 +1037,10 @@ unsafe fn run_blocks<
             let Input { pointer, repeated } = *inputs.add(k);
             if is_fixed(k) {
                 fixed[k] = (*pointer).widened();
-                continue;
+                // Half formats have it among the operands of what is settled.
+                if E::NATIVE {
+                    continue;
+                }
             }
             sources[k] = pointer;
             moving[k] = if repeated { 0 } else { usize::MAX };
@@ -912,6 +1074,8 @@ unsafe fn run_blocks<
             now[k] = last[k].as_mut_ptr().cast::<E>().wrapping_sub(offset);
         }
     }
+    let precise = Precise::of::<F>(I::LEVEL);
+    let mut noted = OpenElements::new();
     loop {
         let mut operands = [[T::ZERO; BLOCK]; MAX_INPUTS];
         for k in 0..F::INPUTS {
@@ -959,6 +1123,12 @@ unsafe fn run_blocks<
             for lane in 0..BLOCK {
                 put(lane, ordinary_at::<F, T, BLOCK>(point(lane), lane, &keys, &entries));
             }
+        } else if !E::NATIVE && F::INPUTS == F::ARGUMENT + 1 {
+            // Rounded to a half format, the results are the same either way; not so for parameters
+            // that nothing is promised of.
+            for lane in 0..BLOCK {
+                put(lane, F::apply_odd(point(lane)));
+            }
         } else if !any_ordinary {
             for lane in 0..BLOCK {
                 put(lane, F::apply(point(lane)));
@@ -979,16 +1149,56 @@ unsafe fn run_blocks<
             }
         }
 
+        let settles = !E::NATIVE && !F::NEVER_OPEN;
+        let mut rounded = [[E::ZERO; BLOCK]; MAX_OUTPUTS];
+        for k in 0..F::OUTPUTS {
+            rounded[k] = if settles && !F::ODD {
+                E::narrow_block_without_ties::<I, BLOCK>(results[k])
+            } else {
+                E::narrow_block::<I, BLOCK>(results[k])
+            };
+        }
+        if settles {
+            let mut any_open = false;
+            for results in &results[..F::OUTPUTS] {
+                for &result in results {
+                    any_open |=
+                        if F::ODD { E::is_tiny(result) } else { E::may_be_open(result, F::MARGIN) };
+                }
+            }
+            if any_open {
+                any_open = false;
+                let mut marks = [T::ZERO; BLOCK];
+                for results in &results[..F::OUTPUTS] {
+                    for (mark, &result) in marks.iter_mut().zip(results) {
+                        let is_open =
+                            if F::ODD { E::is_tiny(result) } else { E::is_open(result, F::MARGIN) };
+                        *mark = T::select(is_open, T::ONE, *mark);
+                        any_open |= is_open;
+                    }
+                }
+                if any_open {
+                    let marks = E::narrow_block::<I, BLOCK>(marks);
+                    let mut operands = sources;
+                    for (source, moving) in operands.iter_mut().zip(moving) {
+                        *source = source.wrapping_add(offset & moving);
+                    }
+                    let places = now.map(|target| target.wrapping_add(offset));
+                    // SAFETY: a block of each operand, and of each result, which is written next.
+                    unsafe { noted.note::<T>(&precise, &marks, &operands, &places) };
+                }
+            }
+        }
+
         for k in 0..F::OUTPUTS {
             let target = now[k].wrapping_add(offset).cast::<[E; BLOCK]>();
-            let block = E::narrow_block::<I, BLOCK>(results[k]);
             // SAFETY: as for the operands; targets hold `length` elements.
             unsafe {
                 if past_caches {
-                    I::store_past_caches(target, block);
+                    I::store_past_caches(target, rounded[k]);
                 } else {
                     prefetch_ahead(target, size_of::<[E; BLOCK]>());
-                    target.write_unaligned(block);
+                    target.write_unaligned(rounded[k]);
                 }
             }
         }
@@ -1001,6 +1211,10 @@ unsafe fn run_blocks<
         next += BLOCK;
     }
 
+    if noted.count > 0 {
+        // SAFETY: all that is noted is written.
+        unsafe { noted.settle::<T>(&precise) };
+    }
     for k in 0..F::OUTPUTS {
         // SAFETY: as above; `last` is written where there is an overlapping block, and the padded
         // results where there is less than a block.

@@ -1,15 +1,16 @@
 //! Storage formats of array elements: read into a working precision, and rounded to once.
 //!
 //! float16 is converted by the CPU, bfloat16 by integer arithmetic that the compiler makes vector code
-//! of. A result for them is computed in float32 where a kernel for that exists: its error
-//! leaves the rounding open for the few that lie next to a tie, and [`Settling`] says which. Where it
-//! leaves none open, one loop converts, computes and rounds.
+//! of. A result for them is computed in float32 where a kernel for that exists, by a loop that converts,
+//! computes and rounds: its error leaves the rounding open for the few that lie next to a tie, which
+//! [`settling`](crate::settling) computes again.
 
 use half::{bf16, f16};
 
 use crate::math::Number;
 use crate::math::real::Real;
-use crate::simd::{Instructions, joined_pairs, split_pairs};
+use crate::settling::{self, SETTLED_TOGETHER};
+use crate::simd::{Instructions, MAX_INPUTS, MAX_OUTPUTS, Precise, joined_pairs, split_pairs};
 
 /// A storage format of array elements.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -56,6 +57,35 @@ pub(crate) trait Element<T: Copy>: Copy + 'static {
         }
     }
 
+    /// Whether a number might be [open](Self::is_open), as is quickly said; few are.
+    #[inline(always)]
+    fn may_be_open(_number: T, _margin: u32) -> bool {
+        false
+    }
+    /// Whether the exact result might round to another number of this format than this one does, which
+    /// is up to `margin` ulps off; in float64 only what is next to a tie is in question.
+    #[inline(always)]
+    fn is_open(_number: T, _margin: u32) -> bool {
+        false
+    }
+    /// Whether a number is below 2^-100 in magnitude, and not zero.
+    #[inline(always)]
+    fn is_tiny(_number: T) -> bool {
+        false
+    }
+
+    /// The results at a few points, computed in float64 and rounded once; for half formats.
+    #[inline(always)]
+    fn settled(
+        _function: &Precise,
+        _points: &[[Self; MAX_INPUTS]],
+    ) -> [[Self; MAX_OUTPUTS]; SETTLED_TOGETHER] {
+        [[Self::ZERO; MAX_OUTPUTS]; SETTLED_TOGETHER]
+    }
+    /// Moves results `k` in `T` that look like ties of this format to where the exact ones are.
+    #[inline(always)]
+    fn leave_ties(_: &Precise, _operands: [&[T]; MAX_INPUTS], _k: usize, _results: &mut [T]) {}
+
     /// The elements of a block, in any order that [`narrow_block`](Self::narrow_block) undoes.
     #[inline(always)]
     fn widen_block<I: Instructions, const N: usize>(block: [Self; N]) -> [T; N] {
@@ -72,6 +102,11 @@ pub(crate) trait Element<T: Copy>: Copy + 'static {
             narrowed[k] = Self::narrowed(block[k]);
         }
         narrowed
+    }
+    /// The same where a tie may go to either side.
+    #[inline(always)]
+    fn narrow_block_without_ties<I: Instructions, const N: usize>(block: [T; N]) -> [Self; N] {
+        Self::narrow_block::<I, N>(block)
     }
 }
 
@@ -132,42 +167,18 @@ impl Element<f64> for f32 {
 }
 
 /// A 16-bit format.
-pub(crate) trait Half: Element<f64> + Element<f32> + Element<Self> + PartialEq {
-    /// Bits of a normal number's fraction.
-    const FRACTION: u32;
-    const LEAST_NORMAL: f64;
-    /// How many ulps this number lies above a point `margin` ulps below the last tie under it: up to
-    /// twice the margin where numbers as near as that might round to another.
-    fn above_tie(number: f32, margin: u32) -> u32;
-}
+pub(crate) trait Half: Element<f64> + Element<f32> + Element<Self> {}
+impl Half for f16 {}
+impl Half for bf16 {}
 
 const SIGN: u32 = 1 << 31;
-const INFINITY: u32 = f32::INFINITY.to_bits();
 
-impl Half for f16 {
-    const FRACTION: u32 = f16::MANTISSA_DIGITS - 1;
-    const LEAST_NORMAL: f64 = f16::MIN_POSITIVE.to_f64_const();
-
-    #[inline(always)]
-    fn above_tie(number: f32, margin: u32) -> u32 {
-        let magnitude = number.to_bits() & !SIGN;
-        // Adding the least normal number puts subnormals on the grid of those above it; an ulp of
-        // theirs becomes one at most.
-        let least = f32::from_bits((127 - 14) << 23);
-        let moved = (f32::from_bits(magnitude) + least).to_bits();
-        let aligned = if magnitude < least.to_bits() { moved } else { magnitude };
-        aligned.wrapping_sub(0x1000 - margin) & 0x1fff
-    }
-}
-
-impl Half for bf16 {
-    const FRACTION: u32 = bf16::MANTISSA_DIGITS - 1;
-    const LEAST_NORMAL: f64 = bf16::MIN_POSITIVE.to_f64_const();
-
-    #[inline(always)]
-    fn above_tie(number: f32, margin: u32) -> u32 {
-        number.to_bits().wrapping_sub(0x8000 - margin) & 0xffff
-    }
+/// What is added to a number's bits, and which bits of the sum are then zero, for numbers that are up to
+/// `margin` ulps, and for no more than twice as many, off one whose `bits` are zero.
+#[inline(always)]
+const fn around(margin: u32, bits: u32) -> (u32, u32) {
+    let half_width = if margin == 0 { 0 } else { (margin + 1).next_power_of_two() };
+    (half_width, bits & !(2 * half_width).saturating_sub(1))
 }
 
 impl Element<f32> for f16 {
@@ -181,6 +192,31 @@ impl Element<f32> for f16 {
     #[inline(always)]
     fn narrowed(number: f32) -> f16 {
         f16::from_f32(number)
+    }
+    #[inline(always)]
+    fn settled(
+        function: &Precise,
+        points: &[[f16; MAX_INPUTS]],
+    ) -> [[f16; MAX_OUTPUTS]; SETTLED_TOGETHER] {
+        settling::settled(function, points)
+    }
+    // A tie between normal numbers, a number of the format itself, or a tie between subnormal ones.
+    #[inline(always)]
+    fn may_be_open(number: f32, margin: u32) -> bool {
+        let (above, zeros) = around(margin, 0xfff);
+        number.to_bits().wrapping_add(above) & zeros == 0
+    }
+    #[inline(always)]
+    fn is_open(number: f32, margin: u32) -> bool {
+        let magnitude = number.to_bits() & !SIGN;
+        // Adding the least normal number puts subnormals on the grid of those above it; an ulp of
+        // theirs becomes one at most.
+        let least = f32::from_bits((127 - 14) << 23);
+        let moved = (f32::from_bits(magnitude) + least).to_bits();
+        let aligned = if magnitude < least.to_bits() { moved } else { magnitude };
+        let is_beside_tie = aligned.wrapping_sub(0x1000 - margin) & 0x1fff <= 2 * margin;
+        // Whose ulps are smaller than those of the moved ones.
+        is_beside_tie & <f16 as Element<f32>>::may_be_open(number, margin)
     }
     #[inline(always)]
     fn widen<I: Instructions>(from: &[f16], to: &mut [f32]) {
@@ -215,6 +251,19 @@ impl Element<f64> for f16 {
     #[inline(always)]
     fn narrowed(number: f64) -> f16 {
         f16::from_f32(round_to_odd(number))
+    }
+    #[inline(always)]
+    fn leave_ties(
+        function: &Precise,
+        operands: [&[f64]; MAX_INPUTS],
+        k: usize,
+        results: &mut [f64],
+    ) {
+        settling::leave_ties::<f16>(function, operands, k, results);
+    }
+    #[inline(always)]
+    fn is_open(number: f64, _: u32) -> bool {
+        is_beside_tie(number, f16::MANTISSA_DIGITS, f16::MIN_POSITIVE.to_f64_const())
     }
     // One at a time they would be calls.
     #[inline(always)]
@@ -268,8 +317,13 @@ fn round_to_upper_half(number: f32) -> u32 {
     let bits = number.to_bits();
     // Half of the last place, less where it is a tie to the even number below, and so has no other bit
     // in the lower half.
-    let rounded = (bits | bits >> 16 & 1).wrapping_add(0x7fff);
-    if number.is_nan() { bits | 0x40 << 16 } else { rounded }
+    bits_or_quiet(number, (bits | bits >> 16 & 1).wrapping_add(0x7fff))
+}
+
+/// The bits that a number was rounded to, those of a quiet NaN for a NaN.
+#[inline(always)]
+fn bits_or_quiet(number: f32, rounded: u32) -> u32 {
+    if number.is_nan() { number.to_bits() | 0x40 << 16 } else { rounded }
 }
 
 impl Element<f32> for bf16 {
@@ -283,6 +337,27 @@ impl Element<f32> for bf16 {
     #[inline(always)]
     fn narrowed(number: f32) -> bf16 {
         bf16::from_bits((round_to_upper_half(number) >> 16) as u16)
+    }
+    #[inline(always)]
+    fn settled(
+        function: &Precise,
+        points: &[[bf16; MAX_INPUTS]],
+    ) -> [[bf16; MAX_OUTPUTS]; SETTLED_TOGETHER] {
+        settling::settled(function, points)
+    }
+    #[inline(always)]
+    fn may_be_open(number: f32, margin: u32) -> bool {
+        let (above, zeros) = around(margin, 0xffff);
+        number.to_bits().wrapping_add(0x8000 + above) & zeros == 0
+    }
+    #[inline(always)]
+    fn is_open(number: f32, margin: u32) -> bool {
+        number.to_bits().wrapping_sub(0x8000 - margin) & 0xffff <= 2 * margin
+    }
+    #[inline(always)]
+    fn is_tiny(number: f32) -> bool {
+        const LEAST: u32 = (127 - 100) << 23;
+        (number.to_bits() & !SIGN).wrapping_sub(1) < LEAST - 1
     }
     // Two neighbours are the halves of 32 bits: each is widened in place, and the lower ones come
     // before the upper ones.
@@ -303,6 +378,14 @@ impl Element<f32> for bf16 {
         }
         joined_pairs(rounded)
     }
+    #[inline(always)]
+    fn narrow_block_without_ties<I: Instructions, const N: usize>(block: [f32; N]) -> [bf16; N] {
+        let mut rounded = [0; N];
+        for k in 0..N {
+            rounded[k] = bits_or_quiet(block[k], block[k].to_bits().wrapping_add(0x8000));
+        }
+        joined_pairs(rounded)
+    }
 }
 
 impl Element<f64> for bf16 {
@@ -316,6 +399,19 @@ impl Element<f64> for bf16 {
     #[inline(always)]
     fn narrowed(number: f64) -> bf16 {
         <bf16 as Element<f32>>::narrowed(round_to_odd(number))
+    }
+    #[inline(always)]
+    fn leave_ties(
+        function: &Precise,
+        operands: [&[f64]; MAX_INPUTS],
+        k: usize,
+        results: &mut [f64],
+    ) {
+        settling::leave_ties::<bf16>(function, operands, k, results);
+    }
+    #[inline(always)]
+    fn is_open(number: f64, _: u32) -> bool {
+        is_beside_tie(number, bf16::MANTISSA_DIGITS, bf16::MIN_POSITIVE.to_f64_const())
     }
 }
 
@@ -333,65 +429,23 @@ fn round_to_odd(value: f64) -> f32 {
     f32::from_bits(truncated | u32::from(back != value && !value.is_nan()))
 }
 
-/// A precision in which results for a half format are computed, with an error that is known.
-pub(crate) trait Settling: Number {
-    fn to_f64(self) -> f64;
-    /// Whether the exact result might round to another number of the format than this one does, which
-    /// is up to `margin` ulps off if it is a float32.
-    fn is_open<H: Half>(self, margin: u32) -> bool;
-    /// Whether any of the numbers is open; sometimes also where none is.
-    fn any_open<H: Half>(numbers: &[Self], margin: u32) -> bool;
+/// Whether a float64 is within [`DOUBLE_MARGIN`] ulps of a tie of the format with so many digits.
+#[inline(always)]
+fn is_beside_tie(number: f64, digits: u32, least_normal: f64) -> bool {
+    let magnitude = number.to_bits() & !(1 << 63);
+    // On the grid of normal numbers: see above.
+    let moved = (f64::from_bits(magnitude) + least_normal).to_bits();
+    let aligned = if magnitude < least_normal.to_bits() { moved } else { magnitude };
+    let last = 1 << (f64::MANTISSA_DIGITS - digits);
+    let beside = aligned.wrapping_sub(last / 2 - DOUBLE_MARGIN) & (last - 1) <= 2 * DOUBLE_MARGIN;
+    beside & (magnitude < f64::INFINITY.to_bits())
 }
 
-/// In float64 only a result next to a tie is in question.
 const DOUBLE_MARGIN: u64 = 4;
-
-impl Settling for f32 {
-    #[inline(always)]
-    fn to_f64(self) -> f64 {
-        self.into()
-    }
-
-    #[inline(always)]
-    fn is_open<H: Half>(self, margin: u32) -> bool {
-        let magnitude = self.to_bits() & !SIGN;
-        H::above_tie(self, margin) <= 2 * margin && magnitude < INFINITY
-    }
-
-    #[inline(always)]
-    fn any_open<H: Half>(numbers: &[f32], margin: u32) -> bool {
-        let nearest = numbers.iter().map(|&number| H::above_tie(number, margin)).min();
-        nearest.is_some_and(|nearest| nearest <= 2 * margin)
-    }
-}
-
-impl Settling for f64 {
-    #[inline(always)]
-    fn to_f64(self) -> f64 {
-        self
-    }
-
-    #[inline(always)]
-    fn is_open<H: Half>(self, _: u32) -> bool {
-        let magnitude = self.to_bits() & !(1 << 63);
-        let margin = DOUBLE_MARGIN;
-        // On the grid of normal numbers: see above.
-        let moved = (f64::from_bits(magnitude) + H::LEAST_NORMAL).to_bits();
-        let aligned = if magnitude < H::LEAST_NORMAL.to_bits() { moved } else { magnitude };
-        let last = 1 << (f64::MANTISSA_DIGITS - 1 - H::FRACTION);
-        let beside_tie = aligned.wrapping_sub(last / 2 - margin) & (last - 1) <= 2 * margin;
-        beside_tie & (magnitude < f64::INFINITY.to_bits())
-    }
-
-    #[inline(always)]
-    fn any_open<H: Half>(numbers: &[f64], margin: u32) -> bool {
-        numbers.iter().fold(false, |any, number| any | number.is_open::<H>(margin))
-    }
-}
 
 #[cfg(test)]
 mod tests {
-    use super::{Element, Half, Settling};
+    use super::{Element, Half};
     use crate::simd::Always;
     use half::{bf16, f16};
 
@@ -418,7 +472,9 @@ mod tests {
         let size = number.abs().to_bits();
         let inside = (4..f32::INFINITY.to_bits() - 4).contains(&size);
         let settled = [beside(-4), beside(4)] == [wanted; 2];
-        assert!(<f32 as Settling>::is_open::<H>(number, 4) || !inside || settled, "{number:e}");
+        let is_open = <H as Element<f32>>::is_open(number, 4);
+        assert!(is_open || !inside || settled, "{number:e}");
+        assert!(!is_open || <H as Element<f32>>::may_be_open(number, 4), "{number:e}");
     }
 
     /// What the `half` crate gives, one number at a time.
@@ -529,7 +585,7 @@ mod tests {
         let open = |settle: fn(f32, u32) -> bool| {
             (0..1 << 20).filter(|step| settle(1.0 + *step as f32 / (1 << 20) as f32, 4)).count()
         };
-        assert!(open(<f32 as Settling>::is_open::<f16>) < 2 << 10);
-        assert!(open(<f32 as Settling>::is_open::<bf16>) < 2 << 7);
+        assert!(open(<f16 as Element<f32>>::is_open) < 2 << 10);
+        assert!(open(<bf16 as Element<f32>>::is_open) < 2 << 7);
     }
 }
