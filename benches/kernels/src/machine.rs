@@ -180,9 +180,9 @@ impl Copy {
         /// A quarter of the fewest words that are split.
         const LEAST: usize = 1 << 10;
         let (from, to) = (self.from.words(), self.to.words_mut());
-        let to = Shared(to.as_mut_ptr());
+        let shared = Shared(to.as_mut_ptr());
         let part = |(): &mut (), start: usize, length: usize| {
-            let Shared(to) = to;
+            let Shared(to) = &shared;
             // SAFETY: words of the array that no other part has, which is borrowed for writing.
             let to = unsafe { std::slice::from_raw_parts_mut(to.add(start), length) };
             work(&from[start..start + length], to);
@@ -192,7 +192,6 @@ impl Copy {
 }
 
 /// A pointer that crosses to other threads.
-#[derive(Clone, Copy)]
 struct Shared(*mut u64);
 // SAFETY: each thread writes words of its own: see `Copy::split`.
 unsafe impl Sync for Shared {}
