@@ -16,12 +16,11 @@ use core::arch::aarch64::{
 #[cfg(target_arch = "x86_64")]
 use core::arch::x86_64::{
     __m128i, __m256, __m256d, __m256i, __m512, __m512d, __m512i, _MM_FROUND_TO_NEAREST_INT,
-    _MM_HINT_T0, _MM_HINT_T1, _mm_prefetch, _mm_sfence, _mm256_add_epi32, _mm256_and_ps,
-    _mm256_blendv_pd, _mm256_castps_pd, _mm256_castsi256_pd, _mm256_castsi256_ps, _mm256_cvtph_ps,
-    _mm256_cvtps_ph, _mm256_or_si256, _mm256_permutevar8x32_ps, _mm256_shuffle_epi32,
-    _mm256_slli_epi32, _mm256_slli_epi64, _mm256_srai_epi32, _mm256_stream_ps, _mm256_xor_ps,
-    _mm512_cvtph_ps, _mm512_cvtps_ph, _mm512_permutexvar_pd, _mm512_permutexvar_ps,
-    _mm512_stream_ps,
+    _MM_HINT_T0, _mm_prefetch, _mm_sfence, _mm256_add_epi32, _mm256_and_ps, _mm256_blendv_pd,
+    _mm256_castps_pd, _mm256_castsi256_pd, _mm256_castsi256_ps, _mm256_cvtph_ps, _mm256_cvtps_ph,
+    _mm256_or_si256, _mm256_permutevar8x32_ps, _mm256_shuffle_epi32, _mm256_slli_epi32,
+    _mm256_slli_epi64, _mm256_srai_epi32, _mm256_stream_ps, _mm256_xor_ps, _mm512_cvtph_ps,
+    _mm512_cvtps_ph, _mm512_permutexvar_pd, _mm512_permutexvar_ps, _mm512_stream_ps,
 };
 use core::mem::MaybeUninit;
 #[cfg(target_arch = "x86_64")]
@@ -645,33 +644,23 @@ pub(crate) const CACHE_LINE: usize = 64;
 /// fetched too, since their lines are read before they are written.
 const AHEAD: usize = 2048;
 
-/// The same for calls whose results go past the caches: their inputs come from memory, which takes so
-/// long that the first cache has not enough places for what is under way. They are fetched into the
-/// second: relu's derivative goes from 0.7 of the speed of a copy to the whole, that of tanh from 0.63
+/// The same for the inputs of calls whose results go past the caches: they come from memory, which takes
+/// longer. Relu's derivative goes from 0.7 of the speed of a copy to the whole, that of tanh from 0.63
 /// to 0.75 (10^7 elements, two cores).
 const FAR_AHEAD: usize = 8192;
+
+/// Fetches the cache lines `ahead` of as many bytes.
+#[inline(always)]
+fn prefetch_block<T>(place: *const T, bytes: usize, ahead: usize) {
+    for line in (0..bytes).step_by(CACHE_LINE) {
+        prefetch(place.wrapping_byte_add(ahead + line));
+    }
+}
 
 /// Fetches the cache lines ahead of as many bytes.
 #[inline(always)]
 pub(crate) fn prefetch_ahead<T>(place: *const T, bytes: usize) {
-    for line in (0..bytes).step_by(CACHE_LINE) {
-        prefetch(place.wrapping_byte_add(AHEAD + line));
-    }
-}
-
-/// Fetches the cache lines far ahead of as many bytes.
-#[inline(always)]
-fn prefetch_far_ahead<T>(place: *const T, bytes: usize) {
-    for line in (0..bytes).step_by(CACHE_LINE) {
-        let address = place.wrapping_byte_add(FAR_AHEAD + line);
-        #[cfg(target_arch = "x86_64")]
-        // SAFETY: as in `prefetch`.
-        unsafe {
-            _mm_prefetch::<_MM_HINT_T1>(address.cast());
-        }
-        #[cfg(not(target_arch = "x86_64"))]
-        let _ = address;
-    }
+    prefetch_block(place, bytes, AHEAD);
 }
 
 /// Has a cache line fetched; the address need not be one.
@@ -1074,6 +1063,9 @@ unsafe fn run_blocks<
             now[k] = last[k].as_mut_ptr().cast::<E>().wrapping_sub(offset);
         }
     }
+    // A number and no jump: the compiler would make a second loop, and scalar code of some.
+    let ahead = if stores == Stores::PastCaches { FAR_AHEAD } else { AHEAD };
+    let settles = !E::NATIVE && !F::NEVER_OPEN;
     let precise = Precise::of::<F>(I::LEVEL);
     let mut noted = OpenElements::new();
     loop {
@@ -1083,11 +1075,7 @@ unsafe fn run_blocks<
                 continue;
             }
             let source = sources[k].wrapping_add(offset & moving[k]);
-            if stores == Stores::PastCaches {
-                prefetch_far_ahead(source, size_of::<[E; BLOCK]>());
-            } else {
-                prefetch_ahead(source, size_of::<[E; BLOCK]>());
-            }
+            prefetch_block(source, size_of::<[E; BLOCK]>(), ahead);
             // SAFETY: `offset + BLOCK <= length`, and sources hold `length` elements, or a block.
             let block = unsafe { source.cast::<[E; BLOCK]>().read_unaligned() };
             operands[k] = E::widen_block::<I, BLOCK>(block);
@@ -1149,7 +1137,6 @@ unsafe fn run_blocks<
             }
         }
 
-        let settles = !E::NATIVE && !F::NEVER_OPEN;
         let mut rounded = [[E::ZERO; BLOCK]; MAX_OUTPUTS];
         for k in 0..F::OUTPUTS {
             rounded[k] = if settles && !F::ODD {
@@ -1211,7 +1198,7 @@ unsafe fn run_blocks<
         next += BLOCK;
     }
 
-    if noted.count > 0 {
+    if settles && noted.count > 0 {
         // SAFETY: all that is noted is written.
         unsafe { noted.settle::<T>(&precise) };
     }

@@ -138,7 +138,7 @@ fn split_if_it_pays<S>(
     }
     if experience.suggests_sharing() {
         share(piece..count, taken, threads(WORTH_HANDING_OVER), own, scratch, work);
-        experience.note_shared(begin.elapsed());
+        experience.note_shared(begin.elapsed(), expected);
     } else {
         alone(&mut own);
         experience.note_alone(begin.elapsed());
