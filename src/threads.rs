@@ -47,7 +47,7 @@ fn default_limit() -> usize {
 
 /// The time from which a call may be worth another thread that is awake: handing over and waiting for
 /// the last piece take about a microsecond.
-const WORTH_HANDING_OVER: Duration = Duration::from_micros(3);
+const WORTH_HANDING_OVER: Duration = Duration::from_micros(4);
 
 /// The time from which it is worth waking one, which takes some 30 microseconds.
 const WORTH_WAKING: Duration = Duration::from_micros(150);
@@ -108,9 +108,11 @@ fn split_if_it_pays<S>(
         return;
     }
     let begin = Instant::now();
-    work(&mut own, 0, piece);
-    let rest = count - piece;
-    let expected = begin.elapsed().mul_f64(rest as f64 / piece as f64);
+    // Enough for a clock that takes 60 ns to read.
+    let first = (PIECES * piece).min(count / 4);
+    work(&mut own, 0, first);
+    let rest = count - first;
+    let expected = begin.elapsed().mul_f64(rest as f64 / first as f64);
     let threads =
         |worth: Duration| limit().min((2 * expected.as_nanos() / worth.as_nanos()) as usize);
     // In whole pieces, which keep the alignment of the first.
@@ -119,10 +121,10 @@ fn split_if_it_pays<S>(
     if expected >= WORTH_WAKING {
         let threads = threads(WORTH_WAKING);
         helpers::wake(threads - 1);
-        share(piece..count, taken, threads, own, scratch, work);
+        share(first..count, taken, threads, own, scratch, work);
         return;
     }
-    let alone = |own: &mut S| work(own, piece, rest);
+    let alone = |own: &mut S| work(own, first, rest);
     if expected < WORTH_HANDING_OVER {
         alone(&mut own);
         experience.note_short();
@@ -137,7 +139,7 @@ fn split_if_it_pays<S>(
         return;
     }
     if experience.suggests_sharing() {
-        share(piece..count, taken, threads(WORTH_HANDING_OVER), own, scratch, work);
+        share(first..count, taken, threads(WORTH_HANDING_OVER), own, scratch, work);
         experience.note_shared(begin.elapsed(), expected);
     } else {
         alone(&mut own);
