@@ -14,7 +14,8 @@ use std::time::Duration;
 
 /// What calls of a kind have shown.
 struct Entry {
-    kind: AtomicU64,
+    /// Of the kind and the number of elements.
+    hash: AtomicU64,
     /// Nanoseconds of a call alone; 0 where none is known.
     alone: AtomicU32,
     /// How many calls are still done alone, before the next is timed.
@@ -32,7 +33,7 @@ const ENTRIES: usize = 256;
 
 static TABLE: [Entry; ENTRIES] = [const {
     Entry {
-        kind: AtomicU64::new(0),
+        hash: AtomicU64::new(0),
         alone: AtomicU32::new(0),
         pause: AtomicU32::new(0),
         poor: AtomicU32::new(0),
@@ -59,15 +60,15 @@ const TRUSTED: u32 = 256;
 pub struct Experience(&'static Entry);
 
 impl Experience {
-    /// That of calls by this loop over so many elements.
-    pub fn of(kernel: usize, count: usize) -> Experience {
-        // The golden ratio's bits spread over the upper ones of a product.
-        let kind =
-            (kernel as u64 ^ (count as u64).rotate_left(32)).wrapping_mul(0x9e37_79b9_7f4a_7c15);
-        let entry = &TABLE[(kind >> 32) as usize % ENTRIES];
-        if entry.kind.load(Ordering::Relaxed) != kind {
-            entry.kind.store(kind, Ordering::Relaxed);
-            let Entry { kind: _, alone, pause, poor, failures, shared } = entry;
+    /// That of calls of this kind with so many elements.
+    pub fn of(kind: usize, count: usize) -> Experience {
+        // Multiplied by the golden ratio's bits, they spread over the upper ones.
+        let hash =
+            (kind as u64 ^ (count as u64).rotate_left(32)).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+        let entry = &TABLE[(hash >> 32) as usize % ENTRIES];
+        if entry.hash.load(Ordering::Relaxed) != hash {
+            entry.hash.store(hash, Ordering::Relaxed);
+            let Entry { hash: _, alone, pause, poor, failures, shared } = entry;
             for field in [alone, pause, poor, failures, shared] {
                 field.store(0, Ordering::Relaxed);
             }

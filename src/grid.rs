@@ -6,8 +6,7 @@
 
 use crate::float_status::FloatStatus;
 use crate::operands::{GRAIN, Kernels, Operand, compute_range};
-use crate::simd::Stores;
-use crate::simd::{MAX_INPUTS, MAX_OUTPUTS};
+use crate::simd::{MAX_INPUTS, MAX_OUTPUTS, Stores};
 use crate::storage::Storage;
 use crate::threads;
 
@@ -84,8 +83,7 @@ impl Grid {
         let part = |(): &mut (), start, length| unsafe {
             self.compute_part(kernels, storage, pointers, start, length);
         };
-        let kernel = kernels.double as usize + storage as usize;
-        threads::split(kernel, count, GRAIN, || (), part);
+        threads::split(kernels.kind(storage), count, GRAIN, || (), part);
     }
 
     /// # Safety

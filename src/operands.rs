@@ -60,6 +60,11 @@ impl HalfKernels {
 }
 
 impl Kernels {
+    /// A number for calls of this loop on this storage: see [`threads::split`].
+    pub(crate) fn kind(&self, storage: Storage) -> usize {
+        self.double as usize + storage as usize
+    }
+
     fn precise(&self) -> Precise {
         let Kernels { inputs, outputs, argument, double: kernel, .. } = *self;
         Precise { kernel, inputs, outputs, argument }
@@ -162,8 +167,7 @@ pub unsafe fn compute(kernels: &Kernels, storage: Storage, operands: &[Operand],
             // SAFETY: passed on from the caller, for elements start .. start + length only.
             unsafe { compute_range(kernels, storage, inputs, outputs, start, length, stores) };
         };
-        let kernel = kernels.double as usize + storage as usize;
-        threads::split(kernel, count, GRAIN, || (), part);
+        threads::split(kernels.kind(storage), count, GRAIN, || (), part);
     } else {
         let step = if grouping == Grouping::Single { 1 } else { count };
         let mut start = 0;
@@ -417,24 +421,9 @@ unsafe fn store<I: Instructions, E: Element<T>, T: Copy>(
         }
         let mut narrowed = [E::ZERO; CHUNK];
         E::narrow::<I>(from, &mut narrowed[..count]);
-        scatter(&narrowed[..count], to);
-    }
-}
-
-/// Copies elements to a strided operand.
-///
-/// # Safety
-/// An element of `E` is writable at `to` for each of `from`.
-#[inline(always)]
-unsafe fn scatter<E: Copy>(from: &[E], to: Operand) {
-    if to.stride == size_of::<E>() as isize {
-        // SAFETY: as the caller vouches.
-        unsafe { to.pointer.cast::<E>().copy_from_nonoverlapping(from.as_ptr(), from.len()) };
-        return;
-    }
-    for (i, &element) in from.iter().enumerate() {
-        // SAFETY: as the caller vouches.
-        unsafe { *to.at(i).cast::<E>() = element };
+        for (i, &element) in narrowed[..count].iter().enumerate() {
+            *to.at(i).cast::<E>() = element;
+        }
     }
 }
 

@@ -77,11 +77,11 @@ fn calls_follow_closely() -> bool {
 /// Calls `work(scratch, start, length)` for pieces that make up `0 .. count`, in as many threads as
 /// pay, each with scratch memory it makes for itself.
 ///
-/// A call shorter than four times `least` is not split; pieces are a fourth of `least`. Calls with the
-/// same `kernel`, which is any number, are alike.
+/// A call shorter than four times `least` is not split; pieces are a fourth of `least`. Calls of the same
+/// `kind`, which is any number, take as long for as many elements.
 #[inline]
 pub fn split<S>(
-    kernel: usize,
+    kind: usize,
     count: usize,
     least: usize,
     scratch: impl Fn() -> S + Sync,
@@ -90,41 +90,41 @@ pub fn split<S>(
     if count < 4 * least || limit() < 2 {
         work(&mut scratch(), 0, count);
     } else {
-        split_if_it_pays(kernel, count, least.div_ceil(PIECES), scratch, work);
+        split_if_it_pays(kind, count, least, scratch, work);
     }
 }
 
 fn split_if_it_pays<S>(
-    kernel: usize,
+    kind: usize,
     count: usize,
-    piece: usize,
+    least: usize,
     scratch: impl Fn() -> S + Sync,
     work: impl Fn(&mut S, usize, usize) + Sync,
 ) {
     let mut own = scratch();
-    let experience = Experience::of(kernel, count);
+    let experience = Experience::of(kind, count);
     if experience.says_alone() {
         work(&mut own, 0, count);
         return;
     }
     let begin = Instant::now();
-    // Enough for a clock that takes 60 ns to read.
-    let first = (PIECES * piece).min(count / 4);
-    work(&mut own, 0, first);
-    let rest = count - first;
-    let expected = begin.elapsed().mul_f64(rest as f64 / first as f64);
+    // Long enough for a clock that takes 60 ns to read.
+    work(&mut own, 0, least);
+    let rest = count - least;
+    let expected = begin.elapsed().mul_f64(rest as f64 / least as f64);
     let threads =
         |worth: Duration| limit().min((2 * expected.as_nanos() / worth.as_nanos()) as usize);
-    // In whole pieces, which keep the alignment of the first.
+    // Whole fractions of the first, which keep its alignment.
+    let piece = least.div_ceil(PIECES);
     let lasting = (rest as f64 * PIECE.as_secs_f64() / expected.as_secs_f64()) as usize;
     let taken = lasting.clamp((rest / MOST_PIECES).max(1), rest).next_multiple_of(piece);
     if expected >= WORTH_WAKING {
         let threads = threads(WORTH_WAKING);
         helpers::wake(threads - 1);
-        share(first..count, taken, threads, own, scratch, work);
+        share(least..count, taken, threads, own, scratch, work);
         return;
     }
-    let alone = |own: &mut S| work(own, first, rest);
+    let alone = |own: &mut S| work(own, least, rest);
     if expected < WORTH_HANDING_OVER {
         alone(&mut own);
         experience.note_short();
@@ -139,7 +139,7 @@ fn split_if_it_pays<S>(
         return;
     }
     if experience.suggests_sharing() {
-        share(first..count, taken, threads(WORTH_HANDING_OVER), own, scratch, work);
+        share(least..count, taken, threads(WORTH_HANDING_OVER), own, scratch, work);
         experience.note_shared(begin.elapsed(), expected);
     } else {
         alone(&mut own);

@@ -4,7 +4,7 @@ use super::unless_nan;
 use crate::activation::{Activation, FROM_OUTPUT, Jet, Parameters};
 use crate::math::Number;
 use crate::math::double::{Double, fast_two_sum};
-use crate::math::exp::{Stepped, exp_step};
+use crate::math::exp::{Stepped, exp_step, exp_tables};
 use crate::math::wide::{Wide, celu_slope};
 use crate::simd::MAX_TABLES;
 
@@ -34,7 +34,7 @@ impl Activation for Exp {
 
     #[inline(always)]
     fn tables<T: Number>() -> [&'static [T]; MAX_TABLES] {
-        [T::EXP_POWERS, T::EXP_POWERS_LO, &[], &[], &[], &[], &[]]
+        exp_tables()
     }
 
     #[inline(always)]

@@ -7,7 +7,7 @@
 use crate::activation::{Activation, Jet, Parameters};
 use crate::math::Number;
 use crate::math::double::{Double, fast_two_sum, polynomial_by_pairs, two_product, two_sum};
-use crate::math::exp::{Stepped, exp_step};
+use crate::math::exp::{Stepped, exp_step, exp_tables};
 use crate::math::gate::{
     Factor, Gate, Reach, is_plain_product, plain_times_sigma, sigma, times_sigma,
 };
@@ -97,7 +97,7 @@ impl Activation for Silu {
 
     #[inline(always)]
     fn tables<T: Number>() -> [&'static [T]; MAX_TABLES] {
-        [T::EXP_POWERS, T::EXP_POWERS_LO, &[], &[], &[], &[], &[]]
+        exp_tables()
     }
 
     #[inline(always)]

@@ -4,8 +4,10 @@
 //! a kernel can finish its arithmetic near 1 and scale once: results reach the subnormals with
 //! a single rounding, and nothing underflows on the way.
 
+use super::Number;
 use super::double::{Double, fast_two_sum, polynomial, polynomial_by_pairs};
 use super::real::Real;
+use crate::simd::MAX_TABLES;
 
 /// Constants of the exponential, one set for each working precision.
 pub trait ExpConstants: Real {
@@ -175,6 +177,12 @@ pub fn exp_reduced<T: ExpConstants>(r: Double<T>) -> Double<T> {
     let rest = (r.hi * r.hi).mul_add(tail, dropped);
     let sum = fast_two_sum(hi, rest);
     Double { hi: sum.hi, lo: r.lo.mul_add(sum.hi, sum.lo) }
+}
+
+/// The tables of [`Stepped::at`]: powers, and what they lack.
+#[inline(always)]
+pub fn exp_tables<T: Number>() -> [&'static [T]; MAX_TABLES] {
+    [T::EXP_POWERS, T::EXP_POWERS_LO, &[], &[], &[], &[], &[]]
 }
 
 /// Where [`Stepped`] finds what it looks up.

@@ -595,8 +595,8 @@ impl<'a, E: Element<T>, T: RowNumber> Job<'a, E, T> {
             let Shared((job, work)) = &shared;
             work(job, space, first, count);
         };
-        let kernel = core::ptr::from_ref(self.kernels).addr() + elements;
-        threads::split(kernel, units, GRAIN.div_ceil(elements.max(1)), Workspace::new, part);
+        let kind = core::ptr::from_ref(self.kernels).addr() + elements;
+        threads::split(kind, units, GRAIN.div_ceil(elements.max(1)), Workspace::new, part);
     }
 
     /// Rows without elements: only a reduction has something to write, the logarithm of zero.
