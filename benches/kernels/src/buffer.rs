@@ -1,6 +1,6 @@
 //! Memory for arrays, from the system as NumPy asks for it: large ones in huge pages.
 
-use std::alloc::{Layout, alloc_zeroed, dealloc, handle_alloc_error};
+use std::alloc::{Layout, alloc, dealloc, handle_alloc_error};
 use std::ptr::NonNull;
 
 /// Zeroed words, aligned to a cache line; from 4 MiB up to a huge page, which is then asked for.
@@ -23,7 +23,7 @@ impl Buffer {
             panic!("{bytes} bytes are more than an array can have")
         };
         // SAFETY: the size is not 0.
-        let pointer = unsafe { alloc_zeroed(layout) };
+        let pointer = unsafe { alloc(layout) };
         let Some(pointer) = NonNull::new(pointer) else { handle_alloc_error(layout) };
         #[cfg(target_os = "linux")]
         if size >= LARGE {
@@ -31,6 +31,9 @@ impl Buffer {
             // without huge pages refuses, and that is as well.
             unsafe { libc::madvise(pointer.as_ptr().cast(), size, libc::MADV_HUGEPAGE) };
         }
+        // After the advice: a page that is written gets its size then.
+        // SAFETY: the allocation is this long.
+        unsafe { pointer.write_bytes(0, size) };
         Buffer { pointer: pointer.cast(), layout }
     }
 
