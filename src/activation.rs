@@ -258,6 +258,7 @@ pub trait Form: 'static {
 pub struct Projection<A, F>(PhantomData<(A, F)>);
 
 impl<A: Activation, F: Form> ElementFunction for Projection<A, F> {
+    type Home = A;
     const INPUTS: usize = F::GRADIENTS + 1 + A::PARAMETERS;
     const OUTPUTS: usize = F::OUTPUTS;
     const ARGUMENT: usize = F::GRADIENTS;

@@ -15,6 +15,7 @@ use crate::simd::{ElementFunction, MAX_INPUTS, MAX_OUTPUTS};
 pub struct Derivatives;
 
 impl ElementFunction for Derivatives {
+    type Home = Self;
     const INPUTS: usize = 1;
     const OUTPUTS: usize = 3;
 
@@ -30,6 +31,7 @@ impl ElementFunction for Derivatives {
 pub struct RoundedDerivatives;
 
 impl ElementFunction for RoundedDerivatives {
+    type Home = Self;
     const INPUTS: usize = 1;
     const OUTPUTS: usize = 3;
 
@@ -46,6 +48,7 @@ impl ElementFunction for RoundedDerivatives {
 pub struct RoundDecimal;
 
 impl ElementFunction for RoundDecimal {
+    type Home = Self;
     const INPUTS: usize = 2;
     const OUTPUTS: usize = 1;
 

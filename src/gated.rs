@@ -125,6 +125,7 @@ macro_rules! forms {
             const NATIVE: bool = $native;
         }
         impl<$A: Activation> ElementFunction for $name<$A> {
+            type Home = $A;
             const INPUTS: usize = <Self as Form>::OPERANDS.len();
             const OUTPUTS: usize = $outputs;
             const ARGUMENT: usize = Self::INPUTS - 1; // the gate

@@ -586,6 +586,7 @@ mod tests {
     struct Product;
 
     impl ElementFunction for Product {
+        type Home = Self;
         const INPUTS: usize = 2;
         const OUTPUTS: usize = 1;
         #[inline(always)]

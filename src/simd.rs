@@ -44,6 +44,8 @@ pub const MAX_TABLES: usize = 7;
 
 /// An element-wise function, written once for both working precisions.
 pub trait ElementFunction: 'static {
+    /// A type of the module that the loops are compiled with; see [`Loops`].
+    type Home: 'static;
     const INPUTS: usize;
     const OUTPUTS: usize;
     /// The operand the results are not linear in, but for parameters.
@@ -214,15 +216,15 @@ impl Level {
     /// The loop of `F` in the precision `T` compiled for this level.
     pub fn kernel<F: ElementFunction, T: Number>(self) -> Kernel<T> {
         match self {
-            Level::Portable => portable::<F, T>,
+            Level::Portable => <F::Home as Loops>::portable::<F, T>,
             #[cfg(target_arch = "x86_64")]
-            Level::Avx2 => avx2::<F, T>,
+            Level::Avx2 => <F::Home as Loops>::avx2::<F, T>,
             #[cfg(target_arch = "x86_64")]
-            Level::Avx512 if F::LIGHT => avx2::<F, T>,
+            Level::Avx512 if F::LIGHT => <F::Home as Loops>::avx2::<F, T>,
             #[cfg(target_arch = "x86_64")]
-            Level::Avx512 => avx512::<F, T>,
+            Level::Avx512 => <F::Home as Loops>::avx512::<F, T>,
             #[cfg(target_arch = "aarch64")]
-            Level::Neon => neon::<F, T>,
+            Level::Neon => <F::Home as Loops>::neon::<F, T>,
         }
     }
 }
@@ -232,13 +234,13 @@ impl Level {
     /// registers.
     pub(crate) fn half_kernel<F: ElementFunction, H: Half>(self) -> Kernel<H> {
         match self {
-            Level::Portable => portable_half::<F, H>,
+            Level::Portable => <F::Home as Loops>::portable_half::<F, H>,
             #[cfg(target_arch = "x86_64")]
-            Level::Avx2 => avx2_half::<F, H>,
+            Level::Avx2 => <F::Home as Loops>::avx2_half::<F, H>,
             #[cfg(target_arch = "x86_64")]
-            Level::Avx512 => avx512_half::<F, H>,
+            Level::Avx512 => <F::Home as Loops>::avx512_half::<F, H>,
             #[cfg(target_arch = "aarch64")]
-            Level::Neon => neon_half::<F, H>,
+            Level::Neon => <F::Home as Loops>::neon_half::<F, H>,
         }
     }
 
@@ -246,8 +248,8 @@ impl Level {
     pub fn scalar_kernel<F: ElementFunction, T: Number>(self) -> Kernel<T> {
         match self {
             #[cfg(target_arch = "x86_64")]
-            Level::Avx2 | Level::Avx512 => scalar_fma::<F, T>,
-            _ => portable::<F, T>,
+            Level::Avx2 | Level::Avx512 => <F::Home as Loops>::scalar_fma::<F, T>,
+            _ => <F::Home as Loops>::portable::<F, T>,
         }
     }
 }
@@ -681,91 +683,6 @@ const PORTABLE_BLOCK: usize = 8;
 const FUSED_IN_LINE: bool = cfg!(not(target_arch = "x86_64"));
 const BLOCK_OF_CALLS: usize = 2;
 
-/// # Safety
-/// As [`Kernel`].
-unsafe fn portable<F: ElementFunction, T: Number>(
-    count: usize,
-    inputs: *const Input<T>,
-    outputs: *const *mut T,
-    stores: Stores,
-) {
-    // SAFETY: passed on from the caller.
-    unsafe {
-        if F::LIGHT || FUSED_IN_LINE {
-            run::<F, T, T, Always, PORTABLE_BLOCK>(count, inputs, outputs, stores)
-        } else {
-            run::<F, T, T, Always, BLOCK_OF_CALLS>(count, inputs, outputs, stores)
-        }
-    }
-}
-
-/// # Safety
-/// As [`Kernel`].
-#[cfg(target_arch = "aarch64")]
-unsafe fn neon<F: ElementFunction, T: Number>(
-    count: usize,
-    inputs: *const Input<T>,
-    outputs: *const *mut T,
-    stores: Stores,
-) {
-    // SAFETY: passed on from the caller.
-    unsafe { run::<F, T, T, Neon, PORTABLE_BLOCK>(count, inputs, outputs, stores) }
-}
-
-/// # Safety
-/// As [`Kernel`].
-#[cfg(target_arch = "x86_64")]
-#[target_feature(enable = "avx2,fma")]
-unsafe fn avx2<F: ElementFunction, T: Number>(
-    count: usize,
-    inputs: *const Input<T>,
-    outputs: *const *mut T,
-    stores: Stores,
-) {
-    // SAFETY: passed on from the caller.
-    unsafe {
-        if F::LIGHT {
-            run::<F, T, T, Avx2, AVX2_LIGHT_BLOCK>(count, inputs, outputs, stores)
-        } else {
-            run::<F, T, T, Avx2, AVX2_BLOCK>(count, inputs, outputs, stores)
-        }
-    }
-}
-
-/// # Safety
-/// As [`Kernel`].
-#[cfg(target_arch = "x86_64")]
-#[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,fma")]
-unsafe fn avx512<F: ElementFunction, T: Number>(
-    count: usize,
-    inputs: *const Input<T>,
-    outputs: *const *mut T,
-    stores: Stores,
-) {
-    // SAFETY: passed on from the caller.
-    unsafe {
-        if size_of::<T>() == size_of::<f32>() {
-            run::<F, T, T, Avx512, AVX512_SINGLE_BLOCK>(count, inputs, outputs, stores)
-        } else {
-            run::<F, T, T, Avx512, AVX512_DOUBLE_BLOCK>(count, inputs, outputs, stores)
-        }
-    }
-}
-
-/// # Safety
-/// As [`Kernel`].
-#[cfg(target_arch = "x86_64")]
-#[target_feature(enable = "avx2,fma")]
-unsafe fn scalar_fma<F: ElementFunction, T: Number>(
-    count: usize,
-    inputs: *const Input<T>,
-    outputs: *const *mut T,
-    stores: Stores,
-) {
-    // SAFETY: passed on from the caller.
-    unsafe { run::<F, T, T, Always, 1>(count, inputs, outputs, stores) }
-}
-
 // Elements of half formats in a block.
 #[cfg(target_arch = "x86_64")]
 const AVX512_HALF_BLOCK: usize = 64;
@@ -773,64 +690,157 @@ const AVX512_HALF_BLOCK: usize = 64;
 const AVX2_HALF_BLOCK: usize = 32;
 const PORTABLE_HALF_BLOCK: usize = 16;
 
-/// # Safety
-/// As [`Kernel`].
-unsafe fn portable_half<F: ElementFunction, H: Half>(
-    count: usize,
-    inputs: *const Input<H>,
-    outputs: *const *mut H,
-    stores: Stores,
-) {
-    // SAFETY: passed on from the caller.
-    unsafe {
-        if F::LIGHT || FUSED_IN_LINE {
-            run::<F, H, f32, Always, PORTABLE_HALF_BLOCK>(count, inputs, outputs, stores)
-        } else {
-            run::<F, H, f32, Always, BLOCK_OF_CALLS>(count, inputs, outputs, stores)
+/// The loops of every function, compiled for each level.
+///
+/// They are methods of a type of the function's module, though nothing in them is, because the compiler
+/// makes one unit of all that it instantiates for types of one module, and translates units in parallel.
+trait Loops {
+    /// # Safety
+    /// As [`Kernel`].
+    unsafe fn portable<F: ElementFunction, T: Number>(
+        count: usize,
+        inputs: *const Input<T>,
+        outputs: *const *mut T,
+        stores: Stores,
+    ) {
+        // SAFETY: passed on from the caller.
+        unsafe {
+            if F::LIGHT || FUSED_IN_LINE {
+                run::<F, T, T, Always, PORTABLE_BLOCK>(count, inputs, outputs, stores)
+            } else {
+                run::<F, T, T, Always, BLOCK_OF_CALLS>(count, inputs, outputs, stores)
+            }
         }
+    }
+
+    /// # Safety
+    /// As [`Kernel`].
+    #[cfg(target_arch = "aarch64")]
+    unsafe fn neon<F: ElementFunction, T: Number>(
+        count: usize,
+        inputs: *const Input<T>,
+        outputs: *const *mut T,
+        stores: Stores,
+    ) {
+        // SAFETY: passed on from the caller.
+        unsafe { run::<F, T, T, Neon, PORTABLE_BLOCK>(count, inputs, outputs, stores) }
+    }
+
+    /// # Safety
+    /// As [`Kernel`].
+    #[cfg(target_arch = "x86_64")]
+    #[target_feature(enable = "avx2,fma")]
+    unsafe fn avx2<F: ElementFunction, T: Number>(
+        count: usize,
+        inputs: *const Input<T>,
+        outputs: *const *mut T,
+        stores: Stores,
+    ) {
+        // SAFETY: passed on from the caller.
+        unsafe {
+            if F::LIGHT {
+                run::<F, T, T, Avx2, AVX2_LIGHT_BLOCK>(count, inputs, outputs, stores)
+            } else {
+                run::<F, T, T, Avx2, AVX2_BLOCK>(count, inputs, outputs, stores)
+            }
+        }
+    }
+
+    /// # Safety
+    /// As [`Kernel`].
+    #[cfg(target_arch = "x86_64")]
+    #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,fma")]
+    unsafe fn avx512<F: ElementFunction, T: Number>(
+        count: usize,
+        inputs: *const Input<T>,
+        outputs: *const *mut T,
+        stores: Stores,
+    ) {
+        // SAFETY: passed on from the caller.
+        unsafe {
+            if size_of::<T>() == size_of::<f32>() {
+                run::<F, T, T, Avx512, AVX512_SINGLE_BLOCK>(count, inputs, outputs, stores)
+            } else {
+                run::<F, T, T, Avx512, AVX512_DOUBLE_BLOCK>(count, inputs, outputs, stores)
+            }
+        }
+    }
+
+    /// # Safety
+    /// As [`Kernel`].
+    #[cfg(target_arch = "x86_64")]
+    #[target_feature(enable = "avx2,fma")]
+    unsafe fn scalar_fma<F: ElementFunction, T: Number>(
+        count: usize,
+        inputs: *const Input<T>,
+        outputs: *const *mut T,
+        stores: Stores,
+    ) {
+        // SAFETY: passed on from the caller.
+        unsafe { run::<F, T, T, Always, 1>(count, inputs, outputs, stores) }
+    }
+
+    /// # Safety
+    /// As [`Kernel`].
+    unsafe fn portable_half<F: ElementFunction, H: Half>(
+        count: usize,
+        inputs: *const Input<H>,
+        outputs: *const *mut H,
+        stores: Stores,
+    ) {
+        // SAFETY: passed on from the caller.
+        unsafe {
+            if F::LIGHT || FUSED_IN_LINE {
+                run::<F, H, f32, Always, PORTABLE_HALF_BLOCK>(count, inputs, outputs, stores)
+            } else {
+                run::<F, H, f32, Always, BLOCK_OF_CALLS>(count, inputs, outputs, stores)
+            }
+        }
+    }
+
+    /// # Safety
+    /// As [`Kernel`].
+    #[cfg(target_arch = "aarch64")]
+    unsafe fn neon_half<F: ElementFunction, H: Half>(
+        count: usize,
+        inputs: *const Input<H>,
+        outputs: *const *mut H,
+        stores: Stores,
+    ) {
+        // SAFETY: passed on from the caller.
+        unsafe { run::<F, H, f32, Neon, PORTABLE_HALF_BLOCK>(count, inputs, outputs, stores) }
+    }
+
+    /// # Safety
+    /// As [`Kernel`].
+    #[cfg(target_arch = "x86_64")]
+    #[target_feature(enable = "avx2,fma,f16c")]
+    unsafe fn avx2_half<F: ElementFunction, H: Half>(
+        count: usize,
+        inputs: *const Input<H>,
+        outputs: *const *mut H,
+        stores: Stores,
+    ) {
+        // SAFETY: passed on from the caller.
+        unsafe { run::<F, H, f32, Avx2, AVX2_HALF_BLOCK>(count, inputs, outputs, stores) }
+    }
+
+    /// # Safety
+    /// As [`Kernel`].
+    #[cfg(target_arch = "x86_64")]
+    #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,fma,f16c")]
+    unsafe fn avx512_half<F: ElementFunction, H: Half>(
+        count: usize,
+        inputs: *const Input<H>,
+        outputs: *const *mut H,
+        stores: Stores,
+    ) {
+        // SAFETY: passed on from the caller.
+        unsafe { run::<F, H, f32, Avx512, AVX512_HALF_BLOCK>(count, inputs, outputs, stores) }
     }
 }
 
-/// # Safety
-/// As [`Kernel`].
-#[cfg(target_arch = "aarch64")]
-unsafe fn neon_half<F: ElementFunction, H: Half>(
-    count: usize,
-    inputs: *const Input<H>,
-    outputs: *const *mut H,
-    stores: Stores,
-) {
-    // SAFETY: passed on from the caller.
-    unsafe { run::<F, H, f32, Neon, PORTABLE_HALF_BLOCK>(count, inputs, outputs, stores) }
-}
-
-/// # Safety
-/// As [`Kernel`].
-#[cfg(target_arch = "x86_64")]
-#[target_feature(enable = "avx2,fma,f16c")]
-unsafe fn avx2_half<F: ElementFunction, H: Half>(
-    count: usize,
-    inputs: *const Input<H>,
-    outputs: *const *mut H,
-    stores: Stores,
-) {
-    // SAFETY: passed on from the caller.
-    unsafe { run::<F, H, f32, Avx2, AVX2_HALF_BLOCK>(count, inputs, outputs, stores) }
-}
-
-/// # Safety
-/// As [`Kernel`].
-#[cfg(target_arch = "x86_64")]
-#[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,fma,f16c")]
-unsafe fn avx512_half<F: ElementFunction, H: Half>(
-    count: usize,
-    inputs: *const Input<H>,
-    outputs: *const *mut H,
-    stores: Stores,
-) {
-    // SAFETY: passed on from the caller.
-    unsafe { run::<F, H, f32, Avx512, AVX512_HALF_BLOCK>(count, inputs, outputs, stores) }
-}
+impl<H: 'static> Loops for H {}
 
 /// Elements of a call whose rounding float32 leaves open. They are computed in float64 when there are
 /// enough for a kernel, and at the end.
